@@ -1,0 +1,52 @@
+/*
+ * What replicas say to each other, and its binary form (body of POST /peer/replicate and of its
+ * answer). Big-endian, see fcgi/base/buf.h.
+ */
+#ifndef BAZAR_CORE_MESSAGE_H
+#define BAZAR_CORE_MESSAGE_H
+
+#include "replica/core/entry.h"
+
+#define MESSAGE_ENTRIES_MAX 1024
+#define MESSAGE_BYTES_MAX (8u << 20) /* a batch is closed before it would not fit */
+
+enum message_kind {
+	MSG_PROMISE = 1, /* primary: "my epoch is .epoch; follow no older one" */
+	MSG_PROMISED,    /* answer: .last, .applied */
+	MSG_FETCH,       /* primary, starting: "send me your entries from .prev on" */
+	MSG_FETCHED,     /* answer: .entries */
+	MSG_APPEND,      /* primary: prepare (.entries after .prev), commit (.commit), heartbeat (no
+			    entries) */
+	MSG_APPENDED     /* answer: .last = the end of the log that is durable and floored here */
+};
+
+enum message_verdict {
+	VERDICT_OK,
+	VERDICT_OLD_EPOCH,    /* the answerer promised .epoch, which is higher */
+	VERDICT_GAP,          /* .prev is not in the answerer's log; .last tells where it ends */
+	VERDICT_OTHER_HISTORY /* incarnations differ: one of the stores does not belong here */
+};
+
+struct message {
+	enum message_kind kind;
+	enum message_verdict verdict; /* of answers */
+	uint32_t from, to;            /* replica ids */
+	struct epoch epoch;           /* sender's (answers: what the answerer has promised) */
+	struct uuid incarnation;      /* sender's; nil while its log is empty */
+	uint64_t boot;                /* random number the sender drew at its start */
+	uint64_t peer_boot;     /* the receiver's boot as the sender last heard it; 0 unknown */
+	uint64_t request;       /* pairs an answer with its request; 0 in no request */
+	struct position prev;   /* of the first entry carried (APPEND), or from where (FETCH) */
+	struct position last;   /* end of the sender's log */
+	struct position commit; /* last committed entry the sender knows */
+	struct entry **entries; /* owned by the message when decoded */
+	size_t entry_count;
+};
+
+bool message_is_answer(const struct message *m);
+void message_encode(const struct message *m, struct buf *out); /* appends */
+/* 0, or -1 for anything but one whole valid message; then *m is empty. */
+int message_decode(const void *bytes, size_t len, struct message *m);
+void message_clear(struct message *m); /* frees the entries of a decoded message */
+
+#endif
