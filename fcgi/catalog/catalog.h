@@ -1,0 +1,136 @@
+/*
+ * The catalog's rules: books, topics, prices, stock, reservations. Knows neither HTTP nor Berkeley
+ * DB.
+ *
+ * Deciding (catalog_execute) happens on the replicator thread of the primary; looking up happens on
+ * any thread of any replica inside store_read_begin/end.
+ */
+#ifndef BAZAR_CATALOG_H
+#define BAZAR_CATALOG_H
+
+#include "fcgi/base/text.h"
+#include "fcgi/base/uuid.h"
+#include "fcgi/store/view.h"
+#include "replica/core/machine.h"
+
+/* Sizes with the NUL, bytes of UTF-8; sql/schema.sql says the same and a test compares them. */
+#define BOOK_TITLE_SIZE 513
+#define BOOK_AUTHOR_SIZE 513
+#define BOOK_TOPIC_SIZE 129
+#define BOOK_TOPIC_FOLDED_SIZE 513
+#define BOOK_PRICE_MAX INT64_C(999999999) /* cents */
+#define BOOK_QUANTITY_MAX INT64_C(1000000000)
+#define BUY_QUANTITY_MAX 1000
+#define OPERATION_KEEP_MS (UINT64_C(7) * 24 * 3600 * 1000)
+
+struct book {
+	uint64_t id;
+	char title[BOOK_TITLE_SIZE];
+	char author[BOOK_AUTHOR_SIZE]; /* may be empty */
+	char topic[BOOK_TOPIC_SIZE];
+	int64_t price;    /* cents */
+	int64_t quantity; /* in stock */
+	int64_t stocked; /* first quantity plus all stock changes: quantity + reserved == stocked */
+};
+
+/* ---- Tables, keys ---- */
+
+/* Names in the order of table numbers, for store_open. */
+extern const char *const catalog_tables[];
+extern const unsigned catalog_table_count;
+
+/* Hashes for dirty keys, cache floors: hash64 of "info:<id>", "search:<folded topic>", "topics",
+ * "operation:<uuid>". */
+uint64_t catalog_key_book(uint64_t id);
+uint64_t catalog_key_topic(const char *folded);
+uint64_t catalog_key_topics(void);
+
+/* ---- Operations ---- */
+
+enum catalog_op_kind {
+	CATALOG_SEED = 1, /* entry 1: first contents */
+	CATALOG_PRICE,
+	CATALOG_STOCK,
+	CATALOG_RESERVE,
+	CATALOG_IMPORT /* a chunk of books, all or nothing */
+};
+
+/* Each fills *args for struct op. `fingerprint` is the hash of the request (0: none): a repeated op
+ * id with another fingerprint is answered CATALOG_KEY_REUSED. `keep`: the caller can repeat this op
+ * id, so the answer is stored (for OPERATION_KEEP_MS of the log's own time). */
+void catalog_op_seed(struct buf *args, const struct book *books, size_t count);
+/* `expected`: prices of which one must be the current one (If-Match); count 0: any. */
+void catalog_op_price(struct buf *args, uint64_t fingerprint, bool keep, uint64_t id, int64_t price,
+    const int64_t *expected, size_t expected_count);
+void catalog_op_stock(
+    struct buf *args, uint64_t fingerprint, bool keep, uint64_t id, int64_t change);
+/* The op id is the order id. Stored for good. */
+void catalog_op_reserve(struct buf *args, uint64_t id, uint32_t quantity);
+void catalog_op_import(
+    struct buf *args, uint64_t fingerprint, bool replace, const struct book *books, size_t count);
+
+#define CATALOG_IMPORT_MAX 500 /* books a chunk */
+
+enum catalog_result {
+	CATALOG_OK = 0,
+	CATALOG_NO_BOOK,
+	CATALOG_SOLD_OUT,     /* none left */
+	CATALOG_INSUFFICIENT, /* fewer than asked; .available */
+	CATALOG_OUT_OF_RANGE, /* stock would pass BOOK_QUANTITY_MAX */
+	CATALOG_PRECONDITION, /* price is none of the expected; .book is the current one */
+	CATALOG_KEY_REUSED,   /* same op id, other fingerprint */
+	CATALOG_CONFLICT      /* import: book .book.id exists with another title */
+};
+
+struct catalog_answer {
+	enum catalog_result result;
+	int64_t available; /* CATALOG_SOLD_OUT, CATALOG_INSUFFICIENT */
+	struct book
+	    book; /* after the operation, when there is one (IMPORT, SEED: only on CONFLICT) */
+	uint32_t count; /* IMPORT, SEED: books written */
+};
+
+/* Decodes what the core gives back. `fingerprint` as given to the operation: it turns a stored
+ * answer to another request into CATALOG_KEY_REUSED. -1 when malformed. */
+int catalog_answer_decode(
+    const void *bytes, size_t len, uint64_t fingerprint, struct catalog_answer *out);
+
+/* ---- The state machine (see replica/core/machine.h) ---- */
+
+struct catalog;
+struct catalog *catalog_new(const struct view *tables);
+void catalog_free(struct catalog *c);
+bool catalog_decided(void *catalog, const struct op *op, struct buf *answer);
+void catalog_begin(void *catalog);
+void catalog_execute(void *catalog, const struct op *op, uint64_t time_ms, struct outcome *out);
+
+/* ---- Look-ups (inside store_read_begin/end) ---- */
+
+bool catalog_book(const struct view *v, uint64_t id, struct book *out);
+
+/* Books of a folded topic by ascending id, from the first id > `after`; at most `limit`; returns
+ * how many were visited; *more tells whether others follow. Reads the covering index only: author
+ * is empty, stocked is 0. The visited book is valid during the call. */
+size_t catalog_search(const struct view *v, const char *folded, uint64_t after, size_t limit,
+    bool *more, void (*visit)(void *arg, const struct book *b), void *arg);
+
+void catalog_topics(
+    const struct view *v, void (*visit)(void *arg, const char *topic, uint64_t books), void *arg);
+
+/* All books by ascending id > after, for export and reconcile; `stop` by returning false. */
+void catalog_books(const struct view *v, uint64_t after,
+    bool (*visit)(void *arg, const struct book *b), void *arg);
+
+struct reservation {
+	struct uuid order_id;
+	enum catalog_result result;
+	uint64_t book_id;
+	uint32_t quantity;
+	int64_t price;
+	int64_t available;
+};
+/* All reservations by ascending order id > *after (NULL: from the first). */
+void catalog_reservations(const struct view *v, const struct uuid *after,
+    bool (*visit)(void *arg, const struct reservation *r), void *arg);
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * A replica's store: one Berkeley DB environment, opened by one process only (flock), with the
+ * replication log, the protocol's own few facts, and the service's tables.
+ *
+ * Who may call what
+ *  - One thread, the replicator, writes: save, append, truncate, flush, apply, prune.
+ *  - Any thread reads between store_read_begin and store_read_end: a shared lock that store_apply
+ * takes exclusively, so that all rows read in between belong to one applied_seq. No fsync happens
+ * under it.
+ *  - A background thread checkpoints every second.
+ *
+ * Errors: opening reports one clear sentence. Afterwards every failed write, read or fsync ends
+ * the process (log_fatal): a store that may be lying must not go on; recovery runs at the next
+ * start.
+ */
+#ifndef BAZAR_STORE_STORE_H
+#define BAZAR_STORE_STORE_H
+
+#include <stdint.h>
+
+#include "fcgi/store/view.h"
+#include "replica/core/core.h"
+
+struct store;
+
+#define STORE_TABLES_MAX 16
+
+/*
+ * Opens (creates, recovers) the environment in `dir`. `tables` names the service's tables; an
+ * effect's table number is its index here. NULL on failure, with the reason in `error`.
+ */
+struct store *store_open(const char *dir, const char *const tables[], unsigned table_count,
+    uint64_t cache_bytes, char *error, size_t error_size);
+void store_close(struct store *s); /* flushes, checkpoints */
+
+/* What the protocol needs to start. Allocates durable->tail and its entries (the core takes them
+ * over). */
+void store_load(struct store *s, struct core_durable *out);
+
+/* The writer's calls; none is durable before store_flush returns. */
+void store_save(struct store *s, struct epoch promised, const struct uuid *incarnation);
+void store_append(struct store *s, struct entry *const *entries, size_t count);
+void store_truncate(struct store *s, uint64_t from_seq);
+void store_flush(struct store *s);
+void store_apply(struct store *s, struct entry *const *entries, size_t count);
+void store_prune(
+    struct store *s, uint64_t below_seq); /* drops applied log entries with seq < below_seq */
+
+/* Entry `seq` of the log, or NULL. Any thread. Caller frees. */
+struct entry *store_entry(struct store *s, uint64_t seq);
+
+/* A consistent read; returns applied_seq. Keep it short: an apply waits for it. */
+uint64_t store_read_begin(struct store *s);
+void store_read_end(struct store *s);
+const struct view *store_view(struct store *s);
+
+struct store_stats {
+	uint64_t flushes, flush_nanoseconds; /* since start */
+	uint64_t log_first, log_last;        /* seqs held */
+	uint64_t bytes;                      /* on disk */
+};
+void store_stats(struct store *s, struct store_stats *out);
+
+#endif
