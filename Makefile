@@ -1,0 +1,287 @@
+# Bazar.com. `make up` on a bare Debian 12 installs what is missing, builds and starts everything.
+#
+#   make up | down | status | reload | reset      a stack on this machine; RUN=dir PORT=n choose which
+#   make | install | uninstall | clean            the programs, in build/
+#   make check                                    all tests; check-unit ... check-system: one kind
+#   make lint | format | format-check             clang-tidy and cppcheck; clang-format
+#   make asan | tsan | valgrind | bench           the tests under a checker; the measurements
+#
+# A new .c file in a folder named below is found by itself.
+
+RUN   = run
+PORT  = 9000
+BUILD = build
+# Sanitizers to build with: address,undefined or thread. Use a BUILD of its own for each.
+SAN   =
+
+prefix      = /usr/local
+exec_prefix = $(prefix)
+bindir      = $(exec_prefix)/bin
+datarootdir = $(prefix)/share
+datadir     = $(datarootdir)
+INSTALL         = install
+INSTALL_PROGRAM = $(INSTALL)
+INSTALL_DATA    = $(INSTALL) -m 644
+
+CC     = gcc
+CFLAGS = -O2 -g
+CLANG  = clang
+
+# ---- Debian packages -------------------------------------------------------------------------
+
+BUILD_PACKAGES = gcc libc6-dev make pkg-config nginx libfcgi-dev libdb5.3-dev libdb5.3-sql-dev \
+	libcurl4-openssl-dev libjansson-dev uuid-dev libxxhash-dev libutf8proc-dev libsystemd-dev
+CHECK_PACKAGES = libcunit1-dev clang libclang-rt-14-dev python3 curl
+LINT_PACKAGES  = clang-tidy cppcheck shellcheck
+BENCH_PACKAGES = wrk python3
+
+# ---- Flags -----------------------------------------------------------------------------------
+
+PKGS       = fcgi libcurl jansson uuid libxxhash libutf8proc libsystemd
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+
+WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
+STD  = -std=gnu11 -D_GNU_SOURCE -I. $(PKG_CFLAGS)
+ifeq ($(SAN),)
+HARDEN = -fstack-protector-strong -D_FORTIFY_SOURCE=2
+else
+HARDEN = -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
+endif
+
+COMPILE = $(CC) $(STD) $(WARN) -fPIE -pthread $(HARDEN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c
+LINK    = $(CC) -pie -pthread $(HARDEN) $(CFLAGS) $(LDFLAGS) -Wl,-z,relro,-z,now,--as-needed
+# --as-needed: a program is bound only to the libraries it calls.
+LIBS    = $(PKG_LIBS) -ldb -lm
+
+# clang finds its way into libFuzzer; everything it feeds is instrumented too.
+FUZZ         = -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+FUZZ_COMPILE = $(CLANG) $(STD) $(WARN) -O1 -g $(CPPFLAGS) $(subst fuzzer,fuzzer-no-link,$(FUZZ)) -MMD -MP -c
+
+# ---- Sources ---------------------------------------------------------------------------------
+
+B      = $(BUILD)
+comma  = ,
+objs   = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)))
+
+# What every program may use; the linker takes from the archive only what is called.
+COMMON  = $(call objs,fcgi/base/*.c fcgi/nodes.c fcgi/log.c fcgi/settings.c)
+WORKER  = $(call objs,fcgi/*.c fcgi/cache/*.c fcgi/store/*.c replica/*.c replica/core/*.c)
+CATALOG = $(WORKER) $(call objs,fcgi/catalog/*.c)
+ORDER   = $(WORKER) $(call objs,fcgi/order/*.c)
+SUPER   = $(call objs,fcgi/run/*.c)
+CTL     = $(call objs,replica/ctl/*.c)
+INIT    = $(call objs,sql/*.c)
+
+# Everything but the main functions and the two halves that define the same `service_*` names.
+MAINS   = %/main.o %/catalog/service.o %/order/service.o
+TESTED  = $(filter-out $(MAINS),$(sort $(COMMON) $(CATALOG) $(ORDER) $(SUPER) $(CTL)))
+
+PROGRAMS = $(addprefix $(B)/,bazar-catalog bazar-order bazar-run bazar-init bazarctl)
+
+SOURCES  = $(wildcard fcgi/*.c fcgi/*/*.c replica/*.c replica/*/*.c sql/*.c tests/*/*.c)
+HEADERS  = $(wildcard fcgi/*.h fcgi/*/*.h replica/*.h replica/*/*.h sql/*.h tests/*/*.h)
+SCRIPTS  = .ci/run .ci/deps nginx/conf/render vagrant/provision.sh
+
+UNIT  = $(B)/tests/unit
+SIM   = $(B)/tests/sim
+FAULT = $(patsubst tests/fault/%.c,$(B)/tests/fault_%,$(wildcard tests/fault/*.c))
+FUZZERS = $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz_%,$(wildcard tests/fuzz/*.c))
+BENCH = $(patsubst tests/bench/%.c,$(B)/tests/bench_%,$(wildcard tests/bench/*.c))
+
+.PHONY: all install uninstall clean deps deps-check up down status reload reset check check-unit \
+	check-fault check-sim check-fuzz check-system check-readme tests bench format format-check \
+	lint asan tsan valgrind FORCE
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(PROGRAMS) $(B)/share
+
+# ---- Programs --------------------------------------------------------------------------------
+
+$(B)/bazar-catalog: $(CATALOG)
+$(B)/bazar-order:   $(ORDER)
+$(B)/bazar-run:     $(SUPER) $(B)/common.a
+$(B)/bazarctl:      $(CTL) $(B)/common.a
+$(B)/bazar-catalog $(B)/bazar-order: $(B)/common.a
+
+$(filter-out %/bazar-init,$(PROGRAMS)):
+	$(LINK) -o $@ $^ $(LIBS)
+
+# The SQL engine exports a second copy of Berkeley DB's functions: it is linked here and nowhere else.
+$(B)/bazar-init: $(INIT) $(B)/common.a
+	$(LINK) -o $@ $^ $(PKG_LIBS) -ldb_sql
+
+# bazar-run finds schema, templates and pages beside itself; when installed, in ../share/bazar.
+$(B)/share: | $(B)/flags
+	ln -sfn '$(CURDIR)' $@
+
+$(B)/common.a: $(COMMON)
+$(B)/tested.a: $(TESTED)
+$(B)/fuzz.a: $(TESTED:$(B)/obj/%=$(B)/fuzz/%)
+%.a:
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(B)/obj/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(COMPILE) -o $@ $<
+
+# Holds the flags of the last build: other flags make it newer, and everything is built again.
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(COMPILE) | $(LINK) | $(FUZZ_COMPILE)' | cmp -s - $@ || \
+	 echo '$(COMPILE) | $(LINK) | $(FUZZ_COMPILE)' >$@
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+# ---- Test programs ---------------------------------------------------------------------------
+
+tests: $(UNIT) $(SIM) $(FAULT) $(BENCH)
+
+$(UNIT): $(call objs,tests/unit/*.c) $(B)/tested.a
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LIBS) $$(pkg-config --libs cunit)
+
+$(SIM): $(call objs,tests/sim/*.c replica/core/*.c fcgi/cache/*.c) $(B)/common.a
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LIBS)
+
+# The cache with failpoints: places where a test can kill the process between two stores.
+$(B)/failpoints/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(COMPILE) -DCACHE_FAILPOINTS -o $@ $<
+
+FAILPOINTS = $(patsubst %.c,$(B)/failpoints/%.o,$(wildcard fcgi/cache/*.c))
+$(B)/tests/fault_%: $(B)/failpoints/tests/fault/%.o $(FAILPOINTS) $(B)/tested.a
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LIBS)
+
+$(B)/tests/bench_%: $(B)/obj/tests/bench/%.o $(B)/tested.a
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LIBS)
+
+$(B)/fuzz/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(FUZZ_COMPILE) -o $@ $<
+
+$(B)/tests/fuzz_%: $(B)/fuzz/tests/fuzz/%.o $(B)/fuzz.a
+	@mkdir -p $(@D)
+	$(CLANG) $(FUZZ) -pthread -o $@ $^ -Wl,--as-needed $(LIBS)
+
+# ---- Checks ----------------------------------------------------------------------------------
+
+check: deps-check
+	$(MAKE) all tests
+	$(MAKE) check-unit
+	$(MAKE) check-fault
+	$(MAKE) check-sim
+	$(MAKE) check-fuzz
+	$(MAKE) check-system
+	$(MAKE) check-readme
+
+check-unit: $(UNIT)
+	$(RUNNER) $(UNIT)
+
+check-fault: $(FAULT)
+	@set -e; for test in $(FAULT); do echo "== $$test"; $$test; done
+
+check-sim: $(SIM)
+	$(SIM)
+
+# A short run of each fuzzer; what it found before is kept and starts the next run.
+FUZZ_SECONDS = 5
+check-fuzz: $(FUZZERS)
+	@set -e; for fuzz in $(FUZZERS); do \
+		name=$${fuzz##*/fuzz_}; echo "== $$fuzz"; mkdir -p $(B)/corpus/$$name; \
+		seeds=tests/fuzz/corpus/$$name; test -d $$seeds || seeds=; \
+		$$fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=5 -verbosity=1 -print_final_stats=1 \
+			-artifact_prefix=$(B)/corpus/$$name- $(B)/corpus/$$name $$seeds \
+			>$(B)/corpus/$$name.log 2>&1 || { tail -n 40 $(B)/corpus/$$name.log; exit 1; }; \
+		grep DONE $(B)/corpus/$$name.log; \
+	done
+
+check-system: all tests
+	BUILD=$(B) python3 tests/system/run.py
+
+check-readme: all
+	@if test -x tests/readme/run; then BUILD=$(B) tests/readme/run; fi
+
+# Sanitizers write what they find beside the tests, because a worker's own words go to its log.
+REPORTS = $(abspath $(B)/$@/reports)
+define sanitized
+	rm -rf $(REPORTS) && mkdir -p $(REPORTS)
+	$(2)="$(3)log_path=$(REPORTS)/found" UBSAN_OPTIONS="print_stacktrace=1:log_path=$(REPORTS)/found" \
+		$(MAKE) BUILD=$(B)/$@ SAN=$(1) check-unit check-fault check-sim check-system
+	@if grep -H . $(REPORTS)/*; then echo "make $@: see above"; exit 1; fi
+endef
+
+asan: deps-check
+	$(call sanitized,address$(comma)undefined,ASAN_OPTIONS,)
+
+# A race planted on purpose shows first that the checker still sees, the suppression notwithstanding.
+TSAN = suppressions=$(CURDIR)/tests/tsan.supp
+tsan: deps-check
+	@mkdir -p $(B)/tsan
+	$(CC) $(STD) -pthread -fsanitize=thread -g -o $(B)/tsan/race tests/planted/race.c
+	@if TSAN_OPTIONS="$(TSAN)" $(B)/tsan/race 2>/dev/null; then \
+		echo "make tsan: the planted race was not seen"; exit 1; fi
+	$(call sanitized,thread,TSAN_OPTIONS,$(TSAN):)
+
+valgrind: $(UNIT)
+	@.ci/deps valgrind
+	$(MAKE) check-unit RUNNER='valgrind -q --leak-check=full --error-exitcode=9'
+
+bench: all tests
+	@.ci/deps $(BENCH_PACKAGES)
+	BUILD=$(B) python3 tests/bench/run.py
+
+lint:
+	@.ci/deps $(LINT_PACKAGES)
+	clang-tidy --quiet --warnings-as-errors='*' $(SOURCES) -- $(STD)
+	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
+		--suppress=missingIncludeSystem --std=c11 -D_GNU_SOURCE -I. $(SOURCES)
+	shellcheck $(SCRIPTS)
+
+format format-check: OPTION = $(if $(filter format,$@),-i,--dry-run --Werror)
+format format-check:
+	@.ci/deps clang-format
+	clang-format $(OPTION) $(SOURCES) $(HEADERS)
+
+# ---- A stack on this machine -----------------------------------------------------------------
+
+deps:
+	@.ci/deps $(BUILD_PACKAGES)
+
+deps-check: deps
+	@.ci/deps $(CHECK_PACKAGES)
+
+up: deps
+	@$(MAKE) --no-print-directory -s -j$$(nproc) all
+	@$(B)/bazar-run --run $(RUN) --port $(PORT) up
+
+down reload reset: all
+	@$(B)/bazar-run --run $(RUN) $@
+
+status: all
+	@$(B)/bazarctl --run $(RUN) status
+
+# ---- Installation ----------------------------------------------------------------------------
+
+SHARE     = $(DESTDIR)$(datadir)/bazar
+TEMPLATES = $(wildcard nginx/conf/*)
+PAGES     = $(shell find nginx/html -type f)
+
+install: all
+	$(INSTALL) -d $(DESTDIR)$(bindir) $(SHARE)/sql
+	$(INSTALL_PROGRAM) $(PROGRAMS) $(DESTDIR)$(bindir)
+	$(INSTALL_DATA) $(wildcard sql/*.sql) $(SHARE)/sql
+	for f in $(TEMPLATES) $(PAGES); do $(INSTALL_DATA) -D $$f $(SHARE)/$$f || exit 1; done
+	chmod 755 $(SHARE)/nginx/conf/render
+
+uninstall:
+	rm -f $(PROGRAMS:$(B)/%=$(DESTDIR)$(bindir)/%)
+	rm -rf $(SHARE)
+
+clean:
+	rm -rf $(B)
