@@ -1,0 +1,202 @@
+"""A whole Bazar.com of a test's own: started by bazar-run, on free ports, in a directory of its own."""
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.abspath(os.environ.get("BUILD", os.path.join(TOP, "build")))
+OFFSETS = {"catalog-1": 80, "catalog-2": 82, "order-1": 81, "order-2": 83}
+JSON_TYPE = {"Content-Type": "application/json"}
+
+
+class Response:
+    """One answer: status, headers (names case-insensitive), body bytes."""
+
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    @property
+    def data(self):
+        return self.json["data"]
+
+    def __repr__(self):
+        return f"<{self.status} {self.body[:300]!r}>"
+
+
+def port_is_free(port):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
+
+
+def free_port():
+    """A port n such that n and n+80 .. n+83 are free; below the ephemeral range."""
+    start = 10000 + (os.getpid() * 200) % 9800
+    for step in range(0, 19800, 200):
+        port = 10000 + (start - 10000 + step) % 19800
+        if all(port_is_free(p) for p in [port, *(port + o for o in OFFSETS.values())]):
+            return port
+    raise RuntimeError("no free ports between 10000 and 30000")
+
+
+def wait_until(condition, seconds=15, what="the condition"):
+    """Poll until condition() is true; its value is returned. Waiting longer than `seconds` fails."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"{what} did not come about within {seconds} s")
+        time.sleep(0.02)
+
+
+class Client:
+    """A kept-alive HTTP connection. A broken one is opened anew at the next request."""
+
+    def __init__(self, port, timeout=15):
+        self.port, self.timeout, self.connection = port, timeout, None
+
+    def request(self, method, path, body=None, headers=None):
+        if self.connection is None:
+            self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.timeout)
+        headers = dict(headers or {})
+        if isinstance(body, (dict, list)):
+            body = json.dumps(body)
+            headers = {**JSON_TYPE, **headers}
+        try:
+            self.connection.request(method, path, body, headers)
+            answer = self.connection.getresponse()
+            return Response(answer.status, answer.headers, answer.read())
+        except (OSError, http.client.HTTPException):
+            self.close()
+            raise
+
+    def close(self):
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+
+class Stack:
+    def __init__(self, **settings):
+        self.port = free_port()
+        self.home = tempfile.mkdtemp(prefix="bazar-")
+        self.run = os.path.join(self.home, "run")
+        self.settings = {name: str(value) for name, value in settings.items()}
+        self.up()
+
+    # ---- life ----
+
+    def command(self, program, *args, check=True, timeout=120):
+        env = {k: v for k, v in os.environ.items() if not k.startswith("BAZAR_")}
+        done = subprocess.run([os.path.join(BUILD, program), "--run", self.run, *args],
+                              env={**env, **self.settings}, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=timeout)
+        if check and done.returncode != 0:
+            raise AssertionError(f"{program} {' '.join(args)} failed ({done.returncode}):\n"
+                                 f"{done.stdout}{done.stderr}")
+        return done
+
+    def supervisor(self, verb, check=True):
+        return self.command("bazar-run", "--port", str(self.port), verb, check=check)
+
+    def up(self):
+        self.supervisor("up")
+
+    def down(self):
+        self.supervisor("down")
+
+    def destroy(self):
+        for name in ("catalog-1", "catalog-2", "order-1", "order-2", "bazar-run"):
+            try:
+                self.kill(name, signal.SIGCONT)
+            except (KeyError, ProcessLookupError):
+                pass
+        self.supervisor("down", check=False)
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def ctl(self, *args, check=True, timeout=120):
+        return self.command("bazarctl", *args, check=check, timeout=timeout)
+
+    # ---- processes ----
+
+    def pids(self):
+        with open(os.path.join(self.run, "pids"), encoding="ascii") as lines:
+            return {name: int(pid) for name, pid in (line.split() for line in lines)}
+
+    def pid(self, name):
+        return self.pids()[name]
+
+    def kill(self, name, number=signal.SIGKILL):
+        os.kill(self.pid(name), number)
+
+    def ready(self, name):
+        try:
+            return self.request("GET", "/readyz", port=self.port_of(name)).status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def wait_ready(self, *names, seconds=20):
+        for name in names or OFFSETS:
+            wait_until(lambda n=name: self.ready(n), seconds, f"{name} ready")
+
+    # ---- requests ----
+
+    def port_of(self, name):
+        return self.port + OFFSETS[name]
+
+    def client(self, port=None, timeout=15):
+        return Client(port or self.port, timeout)
+
+    def request(self, method, path, body=None, headers=None, port=None, timeout=15):
+        client = self.client(port, timeout)
+        try:
+            return client.request(method, path, body, headers)
+        finally:
+            client.close()
+
+    def get(self, path, headers=None, port=None):
+        return self.request("GET", path, None, headers, port)
+
+    def put(self, path, body, headers=None, port=None):
+        return self.request("PUT", path, body, headers, port)
+
+    def post(self, path, body=None, headers=None, port=None, timeout=15):
+        return self.request("POST", path, body, headers, port, timeout)
+
+    def raw(self, text, port=None):
+        """Send bytes as they are, return everything answered until the server closes."""
+        with socket.create_connection(("127.0.0.1", port or self.port), timeout=15) as connection:
+            connection.sendall(text if isinstance(text, bytes) else text.encode("latin-1"))
+            parts = []
+            while part := connection.recv(65536):
+                parts.append(part)
+            return b"".join(parts)
+
+    def secret(self):
+        with open(os.path.join(self.run, "secret"), encoding="ascii") as file:
+            return file.read().strip()
+
+    def status(self, name):
+        """GET /status of one replica, its data."""
+        answer = self.get("/status", port=self.port_of(name)).json
+        return answer.get("data", answer)
+
+    def stock(self, book, name=None):
+        return self.get(f"/info/{book}", port=self.port_of(name) if name else None).data["quantity"]

@@ -1,0 +1,83 @@
+"""The cache as clients see it: least recently used, shared by the replicas, emptied by writes."""
+
+import csv
+import os
+import signal
+import unittest
+
+from stack import Stack, wait_until
+
+
+class Cache(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.stack = Stack()
+        path = os.path.join(cls.stack.home, "books.csv")
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            out = csv.writer(file)
+            out.writerow(["id", "title", "author", "topic", "price", "quantity"])
+            for book in range(1001, 1201):
+                out.writerow([book, f"Book {book}", "Someone", f"shelf {book % 50}", "9.99", 10])
+        cls.stack.ctl("import", path)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.stack.destroy()
+
+    def setUp(self):
+        self.stack.post("/invalidate-cache")
+
+    def read(self, path, port=None):
+        return self.stack.get(path, port=port).headers["X-Cache"]
+
+    def test_entry_101_evicts_the_least_recently_used(self):
+        for book in range(1001, 1101):
+            self.assertEqual(self.read(f"/info/{book}"), "MISS")
+        self.assertEqual(self.read("/info/1001"), "HIT")  # now 1002 is the least recently used
+        self.assertEqual(self.read("/info/1101"), "MISS")
+        self.assertEqual(self.stack.get("/cache-stats").data["cache_size"], 100)
+        self.assertEqual(self.read("/info/1001"), "HIT")
+        self.assertEqual(self.read("/info/1003"), "HIT")
+        self.assertEqual(self.read("/info/1002"), "MISS")
+
+    def test_both_replicas_share_it(self):
+        self.assertEqual(self.read("/info/5", self.stack.port_of("catalog-1")), "MISS")
+        self.assertEqual(self.read("/info/5", self.stack.port_of("catalog-2")), "HIT")
+
+    def test_misses_alternate_between_replicas(self):
+        served = [self.stack.get(f"/info/{book}").headers["X-Served-By"] for book in range(1101, 1121)]
+        self.assertEqual(set(served), {"catalog-1", "catalog-2"})
+        self.assertGreaterEqual(min(served.count(name) for name in set(served)), 5, served)
+
+    def test_a_write_removes_what_it_changes_and_counts_it(self):
+        paths = ("/info/1", "/search/distributed%20systems", "/info/7")
+        for path in paths:
+            self.read(path)
+        before = self.stack.get("/cache-stats").data["invalidations"]
+        self.assertEqual(self.stack.post("/buy/1").status, 200)
+        self.assertEqual([self.read(p) for p in paths], ["MISS", "MISS", "HIT"])
+        self.assertEqual(self.stack.get("/cache-stats").data["invalidations"], before + 2)
+
+    def test_counts(self):
+        before = self.stack.get("/cache-stats").data
+        for _ in range(4):
+            self.read("/info/6")
+        after = self.stack.get("/cache-stats").data
+        self.assertEqual(after["hits"] - before["hits"], 3)
+        self.assertEqual(after["misses"] - before["misses"], 1)
+        self.assertEqual(after["hit_rate_percent"], round(100 * after["hits"] / after["total_requests"], 2))
+
+    def test_counters_survive_a_worker(self):
+        self.read("/info/3")
+        before = self.stack.get("/cache-stats").data["total_requests"]
+        for name in ("catalog-1", "catalog-2"):
+            old = self.stack.pid(name)
+            self.stack.kill(name, signal.SIGKILL)
+            wait_until(lambda n=name, o=old: self.stack.pid(n) != o, what="a successor")
+            self.stack.wait_ready(name)
+        self.assertGreaterEqual(self.stack.get("/cache-stats").data["total_requests"], before)
+        wait_until(lambda: self.read("/info/3") == "HIT", what="the cache being used again")
+
+
+if __name__ == "__main__":
+    unittest.main()
