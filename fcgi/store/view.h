@@ -21,11 +21,10 @@ typedef bool (*view_visit)(
 struct view {
 	/* Appends the row's value to *value and returns true; false when there is no such row. */
 	bool (*get)(void *ctx, uint8_t table, const void *key, size_t len, struct buf *value);
-	/* Rows from the first key >= `from` on (or, backwards, from the last key < `from`; len 0:
-	 * the end). The overlay's scan shows the store's rows only; rules that decide must use get.
-	 */
-	void (*scan)(void *ctx, uint8_t table, const void *from, size_t len, bool backwards,
-	    view_visit visit, void *arg);
+	/* Rows from the first key >= `from` on (len 0: from the first row). The overlay's scan
+	 * shows the store's rows only; rules that decide must use get. */
+	void (*scan)(
+	    void *ctx, uint8_t table, const void *from, size_t len, view_visit visit, void *arg);
 	void *ctx;
 };
 

@@ -1,0 +1,268 @@
+#include "fcgi/store/env.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fcgi/base/xalloc.h"
+#include "fcgi/log.h"
+
+#define LOG_BUFFER (1u << 20) /* bytes; a usual batch fits */
+#define LOG_FILE (16u << 20)  /* bytes */
+#define CHECKPOINT_KB 1024    /* of log written since the last one; less is recovered in no time */
+#define CHECKPOINT_SECONDS 1
+
+#define ENV_FLAGS                                                                                  \
+	(DB_CREATE | DB_RECOVER | DB_PRIVATE | DB_THREAD | DB_INIT_TXN | DB_INIT_LOG |             \
+	    DB_INIT_MPOOL)
+
+struct env {
+	DB_ENV *db;
+	char *dir;
+	int lock_fd;
+	bool opening;
+	char said[200]; /* Berkeley DB's first complaint while opening */
+	pthread_t checkpointer;
+	bool has_checkpointer;
+	pthread_mutex_t mutex;
+	pthread_cond_t wake;
+	bool stopping; /* under mutex */
+};
+
+DB_ENV *
+env_handle(struct env *e)
+{
+	return e->db;
+}
+
+void
+env_check(int rc, const char *doing)
+{
+	if (rc != 0)
+		log_fatal("store: %s: %s", doing, db_strerror(rc));
+}
+
+/* ---- What Berkeley DB calls ---- */
+
+/* A failed fsync may have dropped the very pages it was asked to keep, and the next one would
+ * "succeed": nothing of this process can be trusted any more. */
+static int
+sync_or_die(int fd)
+{
+	while (fdatasync(fd) != 0) {
+		if (errno != EINTR)
+			log_fatal("store: fdatasync: %s", strerror(errno));
+	}
+	return 0;
+}
+
+static void
+set_sync_hook(void)
+{
+	db_env_set_func_fsync(sync_or_die);
+}
+
+static void
+on_error(const DB_ENV *db, const char *prefix, const char *message)
+{
+	(void)prefix;
+	struct env *e = db->app_private;
+	if (!e->opening)
+		log_error("store: %s", message);
+	else if (e->said[0] == '\0')
+		snprintf(e->said, sizeof(e->said), "%s", message);
+}
+
+static void
+on_event(DB_ENV *db, u_int32_t event, void *info)
+{
+	(void)info;
+	const struct env *e = db->app_private;
+	if (event == DB_EVENT_PANIC && !e->opening)
+		log_fatal("store: %s: Berkeley DB asks for recovery", e->dir);
+}
+
+void
+env_opened(struct env *e)
+{
+	e->opening = false;
+}
+
+void
+env_explain(const struct env *e, int rc, char *error, size_t error_size)
+{
+	if (rc == EACCES || rc == EPERM || rc == EROFS)
+		snprintf(error, error_size, "%s is not writable", e->dir);
+	else if (rc == ENOSPC || rc == EDQUOT)
+		snprintf(error, error_size, "no space left for %s", e->dir);
+	else if (rc == ENOMEM)
+		snprintf(error, error_size, "not enough memory to open %s", e->dir);
+	else
+		snprintf(error, error_size, "the store in %s is damaged: %s", e->dir,
+		    e->said[0] != '\0' ? e->said : db_strerror(rc));
+}
+
+/* ---- The directory ---- */
+
+/* The lock lives as long as the descriptor, so a crash leaves none behind; the pid in the file is
+ * for the sentence only. */
+static int
+lock_dir(struct env *e, char *error, size_t error_size)
+{
+	char path[4096], pid[16] = "";
+	if (mkdir(e->dir, 0700) != 0 && errno != EEXIST)
+		return snprintf(error, error_size, "cannot create %s: %s", e->dir, strerror(errno)),
+		       -1;
+	snprintf(path, sizeof(path), "%s/lock", e->dir);
+	e->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (e->lock_fd < 0)
+		return env_explain(e, errno, error, error_size), -1;
+	if (flock(e->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+		if (read(e->lock_fd, pid, sizeof(pid) - 1) <= 0)
+			strcpy(pid, "?");
+		snprintf(error, error_size, "%s is in use by process %s", e->dir, pid);
+		return -1;
+	}
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	if (ftruncate(e->lock_fd, 0) != 0 ||
+	    write(e->lock_fd, pid, strlen(pid)) != (ssize_t)strlen(pid))
+		return env_explain(e, errno, error, error_size), -1;
+	return 0;
+}
+
+uint64_t
+env_bytes(const struct env *e)
+{
+	uint64_t bytes = 0;
+	DIR *dir = opendir(e->dir);
+	if (dir == NULL)
+		return 0;
+	for (struct dirent *d; (d = readdir(dir)) != NULL;) {
+		struct stat st;
+		if (fstatat(dirfd(dir), d->d_name, &st, 0) == 0 && S_ISREG(st.st_mode))
+			bytes += (uint64_t)st.st_blocks * 512;
+	}
+	closedir(dir);
+	return bytes;
+}
+
+/* ---- Checkpoints: they bound the time of the next recovery and let old log files go ---- */
+
+static void *
+checkpoint_loop(void *arg)
+{
+	struct env *e = arg;
+	pthread_mutex_lock(&e->mutex);
+	while (!e->stopping) {
+		struct timespec until;
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_sec += CHECKPOINT_SECONDS;
+		pthread_cond_timedwait(&e->wake, &e->mutex, &until);
+		pthread_mutex_unlock(&e->mutex);
+		env_check(e->db->txn_checkpoint(e->db, CHECKPOINT_KB, 0, 0), "checkpoint");
+		pthread_mutex_lock(&e->mutex);
+	}
+	pthread_mutex_unlock(&e->mutex);
+	return NULL;
+}
+
+static int
+start_checkpoints(struct env *e)
+{
+	pthread_condattr_t attr;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&e->wake, &attr);
+	pthread_condattr_destroy(&attr);
+	pthread_mutex_init(&e->mutex, NULL);
+	int rc = pthread_create(&e->checkpointer, NULL, checkpoint_loop, e);
+	e->has_checkpointer = rc == 0;
+	return rc;
+}
+
+static void
+stop_checkpoints(struct env *e)
+{
+	if (!e->has_checkpointer)
+		return;
+	pthread_mutex_lock(&e->mutex);
+	e->stopping = true;
+	pthread_cond_signal(&e->wake);
+	pthread_mutex_unlock(&e->mutex);
+	pthread_join(e->checkpointer, NULL);
+}
+
+/* ---- Opening, closing ---- */
+
+static int
+open_db(struct env *e, uint64_t cache_bytes)
+{
+	int rc = db_env_create(&e->db, 0);
+	if (rc != 0)
+		return rc;
+	DB_ENV *db = e->db;
+	db->app_private = e;
+	db->set_errcall(db, on_error);
+	if ((rc = db->set_event_notify(db, on_event)) != 0 ||
+	    (rc = db->set_cachesize(db, (u_int32_t)(cache_bytes >> 30),
+		 (u_int32_t)(cache_bytes & ((1u << 30) - 1)), 1)) != 0 ||
+	    (rc = db->set_lg_bsize(db, LOG_BUFFER)) != 0 ||
+	    (rc = db->set_lg_max(db, LOG_FILE)) != 0 ||
+	    (rc = db->log_set_config(db, DB_LOG_AUTO_REMOVE, 1)) != 0 ||
+	    (rc = db->set_flags(db, DB_TXN_NOSYNC, 1)) != 0)
+		return rc;
+	return db->open(db, e->dir, ENV_FLAGS, 0600);
+}
+
+struct env *
+env_open(const char *dir, uint64_t cache_bytes, char *error, size_t error_size)
+{
+	static pthread_once_t hook_once = PTHREAD_ONCE_INIT;
+	pthread_once(&hook_once, set_sync_hook);
+
+	struct env *e = xcalloc(1, sizeof(*e));
+	e->dir = xstrdup(dir);
+	e->lock_fd = -1;
+	e->opening = true;
+	if (lock_dir(e, error, error_size) == 0) {
+		int rc = open_db(e, cache_bytes);
+		if (rc == 0)
+			rc = start_checkpoints(e);
+		if (rc == 0)
+			return e;
+		env_explain(e, rc, error, error_size);
+	}
+	env_close(e);
+	return NULL;
+}
+
+void
+env_close(struct env *e)
+{
+	stop_checkpoints(e);
+	if (e->db != NULL) {
+		if (!e->opening)
+			env_check(e->db->txn_checkpoint(e->db, 0, 0, 0), "last checkpoint");
+		int rc = e->db->close(e->db, 0);
+		if (!e->opening)
+			env_check(rc, "closing");
+	}
+	if (e->lock_fd >= 0)
+		close(e->lock_fd);
+	free(e->dir);
+	free(e);
+}
+
+void
+env_flush(struct env *e)
+{
+	env_check(e->db->log_flush(e->db, NULL), "flush");
+}

@@ -1,0 +1,42 @@
+/*
+ * The Berkeley DB environment of one store: its directory and who may open it, recovery, the log,
+ * checkpoints, and what its errors mean to people.
+ *
+ * No locking subsystem (DB_INIT_LOCK): the store has one writer, and its own two rwlocks keep
+ * readers away from it, so page locks would only cost time and limits. DB_PRIVATE: no other process
+ * may look inside, hence no region files; the memory is the process's own.
+ */
+#ifndef BAZAR_STORE_ENV_H
+#define BAZAR_STORE_ENV_H
+
+#include <stddef.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <db.h>
+
+struct env;
+
+/*
+ * Locks `dir` (created with mode 0700 when missing) against other processes, recovers what a crash
+ * left, starts the checkpoint thread. NULL on failure, with one sentence in `error`.
+ */
+struct env *env_open(const char *dir, uint64_t cache_bytes, char *error, size_t error_size);
+void env_close(struct env *e); /* checkpoints, so that the next start has nothing to recover */
+
+DB_ENV *env_handle(struct env *e);
+
+/* Everything committed so far is on disk when this returns. Any thread. */
+void env_flush(struct env *e);
+
+/* Until now errors were kept for the sentence of a failed open; from now on they are logged. */
+void env_opened(struct env *e);
+/* One sentence about Berkeley DB's error code `rc`, while opening. */
+void env_explain(const struct env *e, int rc, char *error, size_t error_size);
+
+/* Ends the process unless rc is 0: after opening, every error is final. */
+void env_check(int rc, const char *doing);
+
+uint64_t env_bytes(const struct env *e); /* on disk, logs included */
+
+#endif

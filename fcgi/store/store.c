@@ -1,0 +1,436 @@
+#include "fcgi/store/store.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "fcgi/base/xalloc.h"
+#include "fcgi/log.h"
+#include "fcgi/store/tables.h"
+
+#define ROW_VERSION 1
+#define PRUNE_STEP 256 /* entries dropped a transaction, so that store_entry never waits long */
+
+/* The store's own tables come first; the service's table n is table OWN_TABLES + n. */
+enum { TABLE_META, TABLE_LOG, OWN_TABLES };
+
+/* Rows of TABLE_META. */
+static const char promised_key[] = "promised"; /* {epoch, incarnation} */
+static const char applied_key[] = "applied";   /* {epoch, seq} */
+
+struct store {
+	struct env *env;
+	struct tables *tables;
+	struct view view;
+	/* Lock order: none holds both. Neither is held over an fsync. */
+	pthread_rwlock_t rows_lock;           /* the service's tables and `applied` */
+	pthread_rwlock_t log_lock;            /* TABLE_LOG */
+	struct position applied;              /* written by the writer, under rows_lock */
+	_Atomic uint64_t log_first, log_last; /* 0: the log is empty; written by the writer */
+	_Atomic uint64_t flushes, flush_nanoseconds;
+};
+
+/* ---- Rows of the store's own tables ---- */
+
+struct seq_key {
+	uint8_t bytes[8];
+};
+
+/* Big-endian, so that the log's order is the table's. */
+static struct seq_key
+seq_key(uint64_t seq)
+{
+	struct seq_key k;
+	for (int i = 7; i >= 0; i--, seq >>= 8)
+		k.bytes[i] = (uint8_t)seq;
+	return k;
+}
+
+static void
+put_epoch(struct buf *b, struct epoch epoch)
+{
+	buf_u32(b, epoch.counter);
+	buf_u32(b, epoch.replica);
+}
+
+static struct epoch
+cur_epoch(struct cur *c)
+{
+	struct epoch epoch;
+	epoch.counter = cur_u32(c);
+	epoch.replica = cur_u32(c);
+	return epoch;
+}
+
+/* A row of TABLE_META into *row, its version read; false when it was never written. */
+static bool
+meta_get(struct store *s, const char *key, struct buf *row, struct cur *c)
+{
+	if (!tables_get(s->tables, TABLE_META, key, strlen(key), row))
+		return false;
+	*c = cur_make(row->data, row->len);
+	if (cur_u8(c) != ROW_VERSION)
+		log_fatal("store: row %s is of another version", key);
+	return true;
+}
+
+static void
+meta_put(struct store *s, DB_TXN *txn, const char *key, const struct buf *row)
+{
+	tables_put(s->tables, txn, TABLE_META, key, strlen(key), row->data, row->len);
+}
+
+static struct position
+load_applied(struct store *s)
+{
+	struct position applied = {0};
+	struct buf row = {0};
+	struct cur c;
+	if (meta_get(s, applied_key, &row, &c)) {
+		applied.epoch = cur_epoch(&c);
+		applied.seq = cur_u64(&c);
+		if (!cur_end(&c))
+			log_fatal("store: row %s is malformed", applied_key);
+	}
+	buf_free(&row);
+	return applied;
+}
+
+static void
+save_applied(struct store *s, DB_TXN *txn, struct position applied)
+{
+	struct buf row = {0};
+	buf_u8(&row, ROW_VERSION);
+	put_epoch(&row, applied.epoch);
+	buf_u64(&row, applied.seq);
+	meta_put(s, txn, applied_key, &row);
+	buf_free(&row);
+}
+
+/* ---- Opening, closing ---- */
+
+static bool
+view_get(void *ctx, uint8_t table, const void *key, size_t len, struct buf *value)
+{
+	return tables_get(ctx, OWN_TABLES + table, key, len, value);
+}
+
+static void
+view_scan(void *ctx, uint8_t table, const void *from, size_t len, view_visit visit, void *arg)
+{
+	tables_scan(ctx, OWN_TABLES + table, from, len, visit, arg);
+}
+
+static bool
+first_seq(void *arg, const uint8_t *key, size_t key_len, const uint8_t *value, size_t value_len)
+{
+	(void)value, (void)value_len;
+	struct cur c = cur_make(key, key_len);
+	*(uint64_t *)arg = cur_u64(&c);
+	return false;
+}
+
+static void
+find_log_ends(struct store *s)
+{
+	uint64_t first = 0, last = 0;
+	struct buf key = {0};
+	tables_scan(s->tables, TABLE_LOG, NULL, 0, first_seq, &first);
+	if (tables_last(s->tables, TABLE_LOG, &key)) {
+		struct cur c = cur_make(key.data, key.len);
+		last = cur_u64(&c);
+	}
+	buf_free(&key);
+	atomic_store(&s->log_first, first);
+	atomic_store(&s->log_last, last);
+}
+
+/* An apply waits for the readers it finds, never for those who come later. */
+static void
+init_locks(struct store *s)
+{
+	pthread_rwlockattr_t attr;
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&s->rows_lock, &attr);
+	pthread_rwlock_init(&s->log_lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
+}
+
+struct store *
+store_open(const char *dir, const char *const tables[], unsigned table_count, uint64_t cache_bytes,
+    char *error, size_t error_size)
+{
+	const char *names[OWN_TABLES + STORE_TABLES_MAX] = {"meta", "log"};
+	if (table_count > STORE_TABLES_MAX) {
+		snprintf(error, error_size, "a store has at most %d tables", STORE_TABLES_MAX);
+		return NULL;
+	}
+	memcpy(names + OWN_TABLES, tables, table_count * sizeof(*tables));
+	struct store *s = xcalloc(1, sizeof(*s));
+	s->env = env_open(dir, cache_bytes, error, error_size);
+	if (s->env == NULL)
+		goto no_env;
+	s->tables = tables_open(s->env, dir, names, OWN_TABLES + table_count, error, error_size);
+	if (s->tables == NULL)
+		goto no_tables;
+	env_opened(s->env);
+	init_locks(s);
+	s->view = (struct view){.get = view_get, .scan = view_scan, .ctx = s->tables};
+	s->applied = load_applied(s);
+	find_log_ends(s);
+	return s;
+
+no_tables:
+	env_close(s->env);
+no_env:
+	free(s);
+	return NULL;
+}
+
+void
+store_close(struct store *s)
+{
+	if (s == NULL)
+		return;
+	env_flush(s->env);
+	tables_close(s->tables);
+	env_close(s->env);
+	pthread_rwlock_destroy(&s->rows_lock);
+	pthread_rwlock_destroy(&s->log_lock);
+	free(s);
+}
+
+/* ---- What the protocol starts from ---- */
+
+struct entry *
+store_entry(struct store *s, uint64_t seq)
+{
+	struct buf bytes = {0};
+	struct entry *e = NULL;
+	struct seq_key key = seq_key(seq);
+	pthread_rwlock_rdlock(&s->log_lock);
+	bool found = tables_get(s->tables, TABLE_LOG, key.bytes, sizeof(key.bytes), &bytes);
+	pthread_rwlock_unlock(&s->log_lock);
+	if (found) {
+		e = entry_decode(bytes.data, bytes.len);
+		if (e == NULL || e->at.seq != seq)
+			log_fatal("store: log entry %llu is damaged", (unsigned long long)seq);
+	}
+	buf_free(&bytes);
+	return e;
+}
+
+/* Transactions are recovered in their order, so whatever survives a crash is some moment of the
+ * past: a log without holes that reaches at least to `applied`. Anything else is damage. */
+static void
+load_tail(struct store *s, struct core_durable *out)
+{
+	uint64_t last = atomic_load(&s->log_last);
+	if (last <= s->applied.seq)
+		return;
+	out->tail_count = last - s->applied.seq;
+	out->tail = xcalloc(out->tail_count, sizeof(struct entry *));
+	for (size_t i = 0; i < out->tail_count; i++) {
+		struct entry *e = store_entry(s, s->applied.seq + 1 + i);
+		if (e == NULL || !position_equal(e->prev, out->last))
+			log_fatal("store: the log has a hole after entry %llu",
+			    (unsigned long long)out->last.seq);
+		out->tail[i] = e;
+		out->last = e->at;
+	}
+}
+
+void
+store_load(struct store *s, struct core_durable *out)
+{
+	*out = (struct core_durable){.applied = s->applied, .last = s->applied};
+	struct buf row = {0};
+	struct cur c;
+	if (meta_get(s, promised_key, &row, &c)) {
+		out->promised = cur_epoch(&c);
+		const uint8_t *id = cur_take(&c, sizeof(out->incarnation.bytes));
+		if (!cur_end(&c))
+			log_fatal("store: row %s is malformed", promised_key);
+		memcpy(out->incarnation.bytes, id, sizeof(out->incarnation.bytes));
+	}
+	buf_free(&row);
+	load_tail(s, out);
+}
+
+/* ---- Writing (the replicator's thread) ---- */
+
+void
+store_save(struct store *s, struct epoch promised, const struct uuid *incarnation)
+{
+	struct buf row = {0};
+	buf_u8(&row, ROW_VERSION);
+	put_epoch(&row, promised);
+	buf_add(&row, incarnation->bytes, sizeof(incarnation->bytes));
+	DB_TXN *txn = tables_begin(s->tables);
+	meta_put(s, txn, promised_key, &row);
+	tables_commit(txn);
+	buf_free(&row);
+}
+
+void
+store_append(struct store *s, struct entry *const *entries, size_t count)
+{
+	if (count == 0)
+		return;
+	uint64_t last = atomic_load(&s->log_last);
+	uint64_t next = (last > s->applied.seq ? last : s->applied.seq) + 1;
+	pthread_rwlock_wrlock(&s->log_lock);
+	DB_TXN *txn = tables_begin(s->tables);
+	for (size_t i = 0; i < count; i++) {
+		const struct entry *e = entries[i];
+		if (e->at.seq != next + i)
+			log_fatal("store: entry %llu appended where %llu belongs",
+			    (unsigned long long)e->at.seq, (unsigned long long)(next + i));
+		struct seq_key key = seq_key(e->at.seq);
+		tables_put(s->tables, txn, TABLE_LOG, key.bytes, sizeof(key.bytes), e->bytes,
+		    e->bytes_len);
+	}
+	tables_commit(txn);
+	pthread_rwlock_unlock(&s->log_lock);
+	if (atomic_load(&s->log_first) == 0)
+		atomic_store(&s->log_first, next);
+	atomic_store(&s->log_last, next + count - 1);
+}
+
+/* Drops entries first .. last of the log. */
+static void
+drop_entries(struct store *s, uint64_t first, uint64_t last)
+{
+	pthread_rwlock_wrlock(&s->log_lock);
+	DB_TXN *txn = tables_begin(s->tables);
+	for (uint64_t seq = first; seq <= last; seq++) {
+		struct seq_key key = seq_key(seq);
+		tables_delete(s->tables, txn, TABLE_LOG, key.bytes, sizeof(key.bytes));
+	}
+	tables_commit(txn);
+	pthread_rwlock_unlock(&s->log_lock);
+}
+
+/* The log now holds first .. last, or nothing when first > last. */
+static void
+set_log_ends(struct store *s, uint64_t first, uint64_t last)
+{
+	bool is_empty = first > last;
+	atomic_store(&s->log_first, is_empty ? 0 : first);
+	atomic_store(&s->log_last, is_empty ? 0 : last);
+}
+
+void
+store_truncate(struct store *s, uint64_t from_seq)
+{
+	uint64_t first = atomic_load(&s->log_first), last = atomic_load(&s->log_last);
+	if (from_seq <= s->applied.seq)
+		log_fatal("store: asked to drop applied entry %llu", (unsigned long long)from_seq);
+	if (last < from_seq)
+		return;
+	drop_entries(s, from_seq, last);
+	set_log_ends(s, first, from_seq - 1);
+}
+
+void
+store_prune(struct store *s, uint64_t below_seq)
+{
+	uint64_t first = atomic_load(&s->log_first), last = atomic_load(&s->log_last);
+	if (below_seq > s->applied.seq + 1)
+		below_seq = s->applied.seq + 1;
+	while (first != 0 && first < below_seq) {
+		uint64_t end = below_seq - first > PRUNE_STEP ? first + PRUNE_STEP : below_seq;
+		drop_entries(s, first, end - 1);
+		first = end;
+		set_log_ends(s, first, last);
+	}
+}
+
+void
+store_flush(struct store *s)
+{
+	struct timespec from, to;
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	env_flush(s->env);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	atomic_fetch_add(&s->flushes, 1);
+	atomic_fetch_add(&s->flush_nanoseconds,
+	    (uint64_t)((to.tv_sec - from.tv_sec) * 1000000000L + to.tv_nsec - from.tv_nsec));
+}
+
+static void
+apply_effects(struct store *s, DB_TXN *txn, const struct entry *e)
+{
+	struct cur c = cur_make(e->effects, e->effects_len);
+	for (struct effect f; effect_next(&c, &f);) {
+		unsigned table = OWN_TABLES + f.table;
+		if (table >= tables_count(s->tables))
+			log_fatal("store: entry %llu writes table %u, which does not exist",
+			    (unsigned long long)e->at.seq, f.table);
+		if (f.is_delete)
+			tables_delete(s->tables, txn, table, f.key, f.key_len);
+		else
+			tables_put(s->tables, txn, table, f.key, f.key_len, f.value, f.value_len);
+	}
+	if (!cur_ok(&c))
+		log_fatal("store: entry %llu is malformed", (unsigned long long)e->at.seq);
+}
+
+void
+store_apply(struct store *s, struct entry *const *entries, size_t count)
+{
+	if (count == 0)
+		return;
+	pthread_rwlock_wrlock(&s->rows_lock);
+	DB_TXN *txn = tables_begin(s->tables);
+	struct position applied = s->applied;
+	for (size_t i = 0; i < count; i++) {
+		if (!position_equal(entries[i]->prev, applied))
+			log_fatal("store: entry %llu applied after entry %llu",
+			    (unsigned long long)entries[i]->at.seq,
+			    (unsigned long long)applied.seq);
+		apply_effects(s, txn, entries[i]);
+		applied = entries[i]->at;
+	}
+	save_applied(s, txn, applied);
+	tables_commit(txn);
+	s->applied = applied;
+	pthread_rwlock_unlock(&s->rows_lock);
+}
+
+/* ---- Reading (any thread) ---- */
+
+uint64_t
+store_read_begin(struct store *s)
+{
+	pthread_rwlock_rdlock(&s->rows_lock);
+	return s->applied.seq;
+}
+
+void
+store_read_end(struct store *s)
+{
+	pthread_rwlock_unlock(&s->rows_lock);
+}
+
+const struct view *
+store_view(struct store *s)
+{
+	return &s->view;
+}
+
+void
+store_stats(struct store *s, struct store_stats *out)
+{
+	*out = (struct store_stats){
+	    .flushes = atomic_load(&s->flushes),
+	    .flush_nanoseconds = atomic_load(&s->flush_nanoseconds),
+	    .log_first = atomic_load(&s->log_first),
+	    .log_last = atomic_load(&s->log_last),
+	    .bytes = env_bytes(s->env),
+	};
+}
