@@ -1,0 +1,78 @@
+#include "fcgi/problem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#define DETAIL_MAX 501
+#define INSTANCE_MAX 256
+
+const struct problem_row problem_rows[PROBLEM_COUNT] = {
+#define PROBLEM(kind, name, status, outcome, title) {name, status, outcome, title},
+#include "fcgi/problem.def"
+#undef PROBLEM
+};
+
+/* The path as it was sent; bytes that a URI reference cannot hold are shown as `?`. */
+static void
+instance(const struct request *q, char out[INSTANCE_MAX])
+{
+	size_t n = 0;
+	for (; n < q->path_len && n < INSTANCE_MAX - 1; n++)
+		out[n] = q->target[n] > ' ' && q->target[n] <= '~' ? q->target[n] : '?';
+	out[n] = '\0';
+}
+
+/* Writes all but the end of the object. */
+static struct jsonw
+render(struct response *r, const struct request *q, enum problem kind, const char *detail)
+{
+	const struct problem_row *row = &problem_rows[kind];
+	char type[64], path[INSTANCE_MAX];
+	snprintf(type, sizeof(type), "/problems/%s", row->name);
+	instance(q, path);
+
+	r->status = row->status;
+	r->type = "application/problem+json";
+	r->etag[0] = '\0';
+	if (row->status == 503)
+		response_header(r, "Retry-After", "1");
+	buf_clear(&r->body);
+	struct jsonw w = jsonw_start(&r->body);
+	jsonw_open(&w, NULL, '{');
+	jsonw_text(&w, "type", type);
+	jsonw_text(&w, "title", row->title);
+	jsonw_uint(&w, "status", (uint64_t)row->status);
+	jsonw_text(&w, "detail", detail);
+	jsonw_text(&w, "instance", path);
+	jsonw_bool(&w, "success", false);
+	jsonw_text(&w, "message", detail);
+	if (row->outcome != NULL)
+		jsonw_text(&w, "outcome", row->outcome);
+	return w;
+}
+
+void
+problem(struct response *r, const struct request *q, enum problem kind, const char *format, ...)
+{
+	char detail[DETAIL_MAX];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(detail, sizeof(detail), format, args);
+	va_end(args);
+	struct jsonw w = render(r, q, kind, detail);
+	jsonw_close(&w, '}');
+}
+
+void
+problem_stock(struct response *r, const struct request *q, enum problem kind, int64_t available,
+    const char *format, ...)
+{
+	char detail[DETAIL_MAX];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(detail, sizeof(detail), format, args);
+	va_end(args);
+	struct jsonw w = render(r, q, kind, detail);
+	jsonw_int(&w, "available", available);
+	jsonw_close(&w, '}');
+}

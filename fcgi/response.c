@@ -1,0 +1,86 @@
+#include "fcgi/response.h"
+
+#include <string.h>
+
+#include "fcgi/base/hash.h"
+
+void
+response_reset(struct response *r)
+{
+	r->status = 200;
+	r->type = "application/json";
+	r->etag[0] = '\0';
+	r->from_cache = r->no_body = false;
+	buf_clear(&r->head);
+	buf_clear(&r->body);
+}
+
+void
+response_free(struct response *r)
+{
+	buf_free(&r->head);
+	buf_free(&r->body);
+}
+
+void
+response_header(struct response *r, const char *name, const char *value)
+{
+	buf_add(&r->head, name, strlen(name));
+	buf_add(&r->head, ": ", 2);
+	buf_add(&r->head, value, strlen(value));
+	buf_add(&r->head, "\r\n", 2);
+}
+
+struct jsonw
+response_success(struct response *r, const char *message)
+{
+	struct jsonw w = jsonw_start(&r->body);
+	jsonw_open(&w, NULL, '{');
+	jsonw_bool(&w, "success", true);
+	if (message != NULL)
+		jsonw_text(&w, "message", message);
+	return w;
+}
+
+void
+response_etag(struct response *r)
+{
+	static const char hex[] = "0123456789abcdef";
+	uint64_t hash = hash64(r->body.data, r->body.len);
+	char *to = r->etag;
+	*to++ = '"';
+	for (int shift = 60; shift >= 0; shift -= 4)
+		*to++ = hex[(hash >> shift) & 15];
+	*to++ = '"';
+	*to = '\0';
+}
+
+bool
+etag_next(const char **list, const char **tag, size_t *len, bool *weak)
+{
+	const char *at = *list + strspn(*list, " \t,");
+	*weak = strncmp(at, "W/", 2) == 0;
+	if (*weak)
+		at += 2;
+	const char *end = *at == '"' ? strchr(at + 1, '"') : NULL;
+	if (end == NULL)
+		return false;
+	*tag = at;
+	*len = (size_t)(end + 1 - at);
+	*list = end + 1;
+	return true;
+}
+
+bool
+etag_listed(const char *if_none_match, const char *etag)
+{
+	const char *list = if_none_match, *tag;
+	size_t len;
+	bool weak;
+	if (strcmp(list + strspn(list, " \t"), "*") == 0)
+		return true;
+	while (etag_next(&list, &tag, &len, &weak))
+		if (len == strlen(etag) && memcmp(tag, etag, len) == 0)
+			return true;
+	return false;
+}
