@@ -50,7 +50,7 @@ struct cache_geometry {
 	uint32_t stripes;    /* floors; 1 to 1,048,576 */
 	uint32_t block_size; /* bytes; values are kept in chains of blocks; 16 to 65,536 */
 	uint32_t blocks;     /* all values together; 1 to 1,048,576 */
-	uint32_t value_max;  /* bytes of one value; at most blocks * block_size */
+	uint32_t value_max;  /* bytes of one value; at most blocks * block_size, and 1 GiB */
 	uint32_t expected;
 };
 
