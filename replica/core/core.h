@@ -55,32 +55,38 @@ struct core_config {
 	const struct machine *machine;
 };
 
-/* What the store held at start. */
+/* What the store held at start; all zero: an empty store. */
 struct core_durable {
 	struct epoch promised;
 	struct uuid incarnation; /* nil: none yet */
 	struct position last;
 	struct position applied;
-	struct entry **tail; /* entries applied+1 .. last, in order; the core takes them over */
+	/* entries applied+1 .. last, in order; the core takes over the array and the entries */
+	struct entry **tail;
 	size_t tail_count;
 };
 
+/*
+ * UNKNOWN and NOT_APPLIED speak of the operation id, as far as it was submitted so far. The last
+ * two speak of this one call only: an earlier one with the same id may still be waiting, prepared
+ * or decided, so a caller who may be repeating itself must take them as UNKNOWN.
+ */
 enum core_result {
-	CORE_DECIDED,     /* committed and applied here; .answer */
-	CORE_REPLAYED,    /* was decided before; .answer is the stored one */
-	CORE_UNKNOWN,     /* prepared, not confirmed; will be rolled forward */
+	CORE_DECIDED,  /* committed and applied here; .answer */
+	CORE_REPLAYED, /* was decided before; .answer is the stored one */
+	CORE_UNKNOWN,  /* may be prepared, is not confirmed; what is prepared is rolled forward */
 	CORE_NOT_APPLIED, /* never started, never will be */
-	CORE_NOT_PRIMARY, /* never started; this replica takes no writes */
-	CORE_OVERLOADED   /* never started; the queue is full */
+	CORE_NOT_PRIMARY, /* this call started nothing: this replica takes no writes */
+	CORE_OVERLOADED   /* this call started nothing: the queue is full */
 };
 
 enum core_action_kind {
-	ACT_SAVE,      /* promised epoch and incarnation, to be durable at the next FLUSH */
-	ACT_APPEND,    /* .entries[.count] to the log */
-	ACT_TRUNCATE,  /* drop entries with seq >= .seq (never an applied one) */
-	ACT_FLUSH,     /* everything before is on disk when this returns */
-	ACT_MARK,      /* gate_mark: .entries' keys are dirty up to their seqs */
-	ACT_FLOOR,     /* raise cache floors: .entries' keys, each to its seq */
+	ACT_SAVE,     /* promised epoch and incarnation, to be durable at the next FLUSH */
+	ACT_APPEND,   /* .entries[.count] to the log */
+	ACT_TRUNCATE, /* drop entries with seq >= .seq (never an applied one), then gate_truncate */
+	ACT_FLUSH,    /* everything before is on disk when this returns */
+	ACT_MARK,     /* gate_mark each of .entries: its keys are dirty up to its seq */
+	ACT_FLOOR,    /* raise cache floors: .entries' keys, each to its seq */
 	ACT_FLOOR_ALL, /* raise every stripe's floor to .seq */
 	ACT_SEND,      /* .message to replica .message.to (an answer when message_is_answer) */
 	ACT_APPLY,     /* .entries to the tables with applied_seq, one transaction, then

@@ -1,8 +1,9 @@
 /*
  * The state machine that the log replicates: what catalog and order are to the protocol.
  *
- * All calls come from one thread (the replicator, or the simulator), only at the primary, and only
- * while the whole log is applied; they read the tables and change nothing.
+ * All calls come from one thread (the replicator, or the simulator) and change nothing. begin and
+ * execute are called at the primary only, and only while the whole log is applied; log_read at
+ * every replica.
  */
 #ifndef BAZAR_CORE_MACHINE_H
 #define BAZAR_CORE_MACHINE_H
@@ -37,7 +38,8 @@ struct machine {
 	/* A new batch starts: forget what the last one prepared. */
 	void (*begin)(void *ctx);
 	/* Decide the operation on top of the tables and of what was executed since begin. Always
-	 * gives an answer; a refusal is an answer too. Deterministic. */
+	 * gives an answer; a refusal is an answer too. Deterministic. An outcome that breaks the
+	 * limits of an entry (entry.h) is thrown away, and the operation answered NOT_APPLIED. */
 	void (*execute)(void *ctx, const struct op *op, uint64_t time_ms, struct outcome *out);
 	/* The log's entry `seq`, read from disk; NULL when it is not (or no longer) there. Caller
 	 * frees. */

@@ -1,0 +1,145 @@
+#include "replica/core/message.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "fcgi/base/xalloc.h"
+
+#define MESSAGE_VERSION 1
+
+bool
+message_is_answer(const struct message *m)
+{
+	return m->kind == MSG_PROMISED || m->kind == MSG_FETCHED || m->kind == MSG_APPENDED;
+}
+
+static void
+put_epoch(struct buf *out, struct epoch e)
+{
+	buf_u32(out, e.counter);
+	buf_u32(out, e.replica);
+}
+
+static struct epoch
+get_epoch(struct cur *c)
+{
+	struct epoch e;
+	e.counter = cur_u32(c);
+	e.replica = cur_u32(c);
+	return e;
+}
+
+static void
+put_position(struct buf *out, struct position p)
+{
+	put_epoch(out, p.epoch);
+	buf_u64(out, p.seq);
+}
+
+static struct position
+get_position(struct cur *c)
+{
+	struct position p;
+	p.epoch = get_epoch(c);
+	p.seq = cur_u64(c);
+	return p;
+}
+
+void
+message_encode(const struct message *m, struct buf *out)
+{
+	buf_u8(out, MESSAGE_VERSION);
+	buf_u8(out, (uint8_t)m->kind);
+	buf_u8(out, (uint8_t)m->verdict);
+	buf_u32(out, m->from);
+	buf_u32(out, m->to);
+	put_epoch(out, m->epoch);
+	buf_add(out, m->incarnation.bytes, sizeof(m->incarnation.bytes));
+	buf_u64(out, m->boot);
+	buf_u64(out, m->peer_boot);
+	buf_u64(out, m->request);
+	put_position(out, m->prev);
+	put_position(out, m->last);
+	put_position(out, m->commit);
+	buf_u32(out, (uint32_t)m->entry_count);
+	for (size_t i = 0; i < m->entry_count; i++)
+		buf_bytes(out, m->entries[i]->bytes, m->entries[i]->bytes_len);
+}
+
+static void
+get_header(struct cur *c, struct message *m)
+{
+	c->bad |= cur_u8(c) != MESSAGE_VERSION;
+	m->kind = cur_u8(c);
+	m->verdict = cur_u8(c);
+	m->from = cur_u32(c);
+	m->to = cur_u32(c);
+	m->epoch = get_epoch(c);
+	const uint8_t *incarnation = cur_take(c, sizeof(m->incarnation.bytes));
+	if (incarnation != NULL)
+		memcpy(m->incarnation.bytes, incarnation, sizeof(m->incarnation.bytes));
+	m->boot = cur_u64(c);
+	m->peer_boot = cur_u64(c);
+	m->request = cur_u64(c);
+	m->prev = get_position(c);
+	m->last = get_position(c);
+	m->commit = get_position(c);
+}
+
+static bool
+header_valid(const struct message *m)
+{
+	if (m->kind < MSG_PROMISE || m->kind > MSG_APPENDED)
+		return false;
+	if (m->verdict > (message_is_answer(m) ? VERDICT_OTHER_HISTORY : VERDICT_OK))
+		return false;
+	return m->from != 0 && m->to != 0 && m->boot != 0 && m->request != 0;
+}
+
+/* Entries follow .prev and each other without a gap. False: not so, or more than may be. */
+static bool
+get_entries(struct cur *c, struct message *m)
+{
+	uint32_t count = cur_u32(c);
+	bool may_carry = m->kind == MSG_APPEND || m->kind == MSG_FETCHED;
+
+	if (!cur_ok(c) || count > (may_carry ? MESSAGE_ENTRIES_MAX : 0))
+		return false;
+	m->entries = count > 0 ? xcalloc(count, sizeof(*m->entries)) : NULL;
+	struct position prev = m->prev;
+	for (uint32_t i = 0; i < count; i++) {
+		size_t len;
+		const uint8_t *bytes = cur_bytes(c, &len);
+		struct entry *e = bytes != NULL ? entry_decode(bytes, len) : NULL;
+		if (e == NULL)
+			return false;
+		m->entries[m->entry_count++] = e;
+		if (!position_equal(e->prev, prev))
+			return false;
+		prev = e->at;
+	}
+	return true;
+}
+
+int
+message_decode(const void *bytes, size_t len, struct message *m)
+{
+	*m = (struct message){0};
+	if (len > MESSAGE_BYTES_MAX)
+		return -1;
+	struct cur c = cur_make(bytes, len);
+	get_header(&c, m);
+	if (cur_ok(&c) && header_valid(m) && get_entries(&c, m) && cur_end(&c))
+		return 0;
+	message_clear(m);
+	return -1;
+}
+
+void
+message_clear(struct message *m)
+{
+	for (size_t i = 0; i < m->entry_count; i++)
+		entry_free(m->entries[i]);
+	free(m->entries);
+	*m = (struct message){0};
+}

@@ -1,0 +1,199 @@
+/*
+ * A primary's talk with one backup. At most one message is waited for: a newer one takes the place
+ * of an older, whose answer is then ignored. That keeps late and doubled answers out.
+ */
+#include "replica/core/core_internal.h"
+
+#define GAPS_MAX 3 /* in a row; then the backup's log and ours don't meet by themselves */
+
+struct peer *
+peer_find(struct core *c, uint32_t id)
+{
+	for (unsigned i = 0; i < c->peer_count; i++) {
+		if (c->peers[i].id == id)
+			return &c->peers[i];
+	}
+	return NULL;
+}
+
+static void
+send_append(struct core *c, struct peer *p)
+{
+	struct message *m = act_send(c, MSG_APPEND, p->id);
+
+	/* What it lacks may be pruned here: then it only hears that we are alive, and where our
+	 * log ends. */
+	if (!log_fill(c, m, p->match))
+		m->prev = c->last;
+	p->told = m->commit.seq;
+	m->peer_boot = p->boot;
+	m->request = p->request;
+}
+
+static bool
+send_request(struct core *c, struct peer *p)
+{
+	struct message *m;
+
+	switch (c->phase) {
+	case CORE_PROMISING:
+		if (p->promised)
+			return false;
+		m = act_send(c, MSG_PROMISE, p->id);
+		break;
+	case CORE_ADOPTING:
+		if (p != c->source)
+			return false;
+		m = act_send(c, MSG_FETCH, p->id);
+		m->prev = c->fetched;
+		break;
+	case CORE_TAIL:
+	case CORE_ACTIVE:
+		p->request = ++c->last_request;
+		send_append(c, p);
+		return true;
+	default:
+		return false;
+	}
+	p->request = ++c->last_request;
+	m->peer_boot = p->boot;
+	m->request = p->request;
+	return true;
+}
+
+void
+peer_send(struct core *c, struct peer *p)
+{
+	p->request = 0;
+	bool sent = send_request(c, p);
+	p->due = c->now + (sent ? CORE_ATTEMPT_MS : CORE_HEARTBEAT_MS);
+}
+
+/* When to try again after a failure. The batch in flight has its attempts, with growing pauses;
+ * when they are used up, its callers are told and it goes on being sent. */
+static uint64_t
+pause_after_failure(struct core *c, struct peer *p)
+{
+	if (!primary_in_flight(c) || position_equal(p->match, c->last))
+		return CORE_HEARTBEAT_MS;
+	if (c->in_doubt || c->phase != CORE_ACTIVE)
+		return CORE_RESEND_MS;
+	if (++p->attempts < CORE_ATTEMPTS)
+		return (uint64_t)CORE_BACKOFF_MS << (p->attempts - 1);
+	batch_doubt(c);
+	return CORE_RESEND_MS;
+}
+
+void
+peer_failed(struct core *c, struct peer *p)
+{
+	p->request = 0;
+	p->reachable = false;
+	p->due = c->now + pause_after_failure(c, p);
+}
+
+void
+peer_hurry(struct core *c, struct peer *p)
+{
+	p->request = 0;
+	p->due = c->now;
+}
+
+void
+peer_run(struct core *c, struct peer *p)
+{
+	if (p->due > c->now)
+		return;
+	if (p->request != 0)
+		peer_failed(c, p);
+	else
+		peer_send(c, p);
+}
+
+/* Where its log and ours meet. All it has applied is committed, so that is in our log for sure. */
+void
+peer_learn_match(const struct core *c, struct peer *p)
+{
+	if (log_holds(c, p->last))
+		p->match = p->last;
+	else if (log_holds(c, p->applied))
+		p->match = p->applied;
+	else
+		p->match = (struct position){0};
+}
+
+static void
+on_promised(struct core *c, struct peer *p, const struct message *m)
+{
+	if (c->phase != CORE_PROMISING)
+		return;
+	if (uuid_is_nil(&c->incarnation) && !uuid_is_nil(&m->incarnation)) {
+		c->incarnation = m->incarnation;
+		act_save(c);
+	}
+	p->promised = true;
+	log_commit(c, m->commit);
+}
+
+/* A backup that cannot go on from where we were has lost its log since it promised. */
+static void
+on_fetched(struct core *c, struct peer *p, const struct message *m)
+{
+	if (c->phase != CORE_ADOPTING || p != c->source)
+		return;
+	if (m->verdict == VERDICT_OK && log_place(c, m->entries, m->entry_count)) {
+		if (m->entry_count > 0) {
+			c->fetched = m->entries[m->entry_count - 1]->at;
+			p->due = c->now;
+		}
+		log_commit(c, m->commit);
+		return;
+	}
+	p->promised = false;
+	c->phase = CORE_PROMISING;
+}
+
+static void
+on_appended(struct core *c, struct peer *p, const struct message *m, bool restarted)
+{
+	if (c->phase != CORE_TAIL && c->phase != CORE_ACTIVE)
+		return;
+	peer_learn_match(c, p);
+	p->gaps = m->verdict == VERDICT_GAP ? p->gaps + 1 : 0;
+	if (p->gaps > GAPS_MAX) {
+		peer_failed(c, p);
+		return;
+	}
+	/* It lacks something, does not know the latest commit, or waits to be confirmed. */
+	if (restarted || !position_equal(p->match, c->last) || p->told < c->applied.seq)
+		p->due = c->now;
+}
+
+void
+peer_answer(struct core *c, struct peer *p, const struct message *m)
+{
+	bool restarted = p->boot != m->boot;
+
+	if (m->request == 0 || m->request != p->request)
+		return;
+	p->request = 0;
+	p->boot = m->boot;
+	p->due = c->now + CORE_HEARTBEAT_MS;
+	if (m->verdict == VERDICT_OLD_EPOCH) {
+		primary_outbid(c, m->epoch);
+		return;
+	}
+	p->reachable = m->verdict != VERDICT_OTHER_HISTORY && core_history_agrees(c, m);
+	if (!p->reachable) {
+		p->match = (struct position){0};
+		return;
+	}
+	p->last = m->last;
+	p->applied = m->commit;
+	if (m->kind == MSG_PROMISED)
+		on_promised(c, p, m);
+	else if (m->kind == MSG_FETCHED)
+		on_fetched(c, p, m);
+	else if (m->kind == MSG_APPENDED)
+		on_appended(c, p, m, restarted);
+}

@@ -1,0 +1,27 @@
+/*
+ * Planted bugs. `PLANTED(R3)` is true only in a build with -DPLANT_R3 (tests/sim/planted.sh), and a
+ * constant 0 otherwise. Each takes away exactly one safeguard, so that the simulator can show that
+ * it would notice its absence. Read in replica/core only.
+ */
+#ifndef BAZAR_CORE_PLANT_H
+#define BAZAR_CORE_PLANT_H
+
+#define PLANTED(name) (PLANT_PASTE(PLANT_ARG_, PLANT_##name))
+
+/* -DPLANT_R3 defines PLANT_R3 as 1, which pastes to PLANT_ARG_1; without it the name stays a
+ * name. Every switch is listed here, so that a misspelt one does not compile. */
+#define PLANT_PASTE(a, b) PLANT_PASTE_(a, b)
+#define PLANT_PASTE_(a, b) a##b
+#define PLANT_ARG_1 1
+#define PLANT_ARG_PLANT_R1 0      /* a start keeps the old epoch */
+#define PLANT_ARG_PLANT_R2 0      /* a starting primary trusts its own log */
+#define PLANT_ARG_PLANT_CONFIRM 0 /* (R2) a starting backup serves before it is confirmed */
+#define PLANT_ARG_PLANT_R3 0      /* the tail found at start is not dirty */
+#define PLANT_ARG_PLANT_R4 0      /* the rows are read before the dirty check */
+#define PLANT_ARG_PLANT_R6 0      /* commit_seq is believed without comparing the epoch */
+#define PLANT_ARG_PLANT_R7 0      /* catching up drops whatever follows .prev */
+#define PLANT_ARG_PLANT_FLOORS 0  /* preparing raises no floors */
+#define PLANT_ARG_PLANT_DEDUP 0   /* operation ids are not looked up */
+#define PLANT_ARG_PLANT_FLUSH 0   /* a backup answers before its log is on disk */
+
+#endif
