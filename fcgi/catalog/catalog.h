@@ -18,7 +18,8 @@
 #define BOOK_AUTHOR_SIZE 513
 #define BOOK_TOPIC_SIZE 129
 #define BOOK_TOPIC_FOLDED_SIZE 513
-#define BOOK_PRICE_MAX INT64_C(999999999) /* cents */
+#define BOOK_ID_MAX UINT64_C(999999999999999999) /* 18 digits */
+#define BOOK_PRICE_MAX INT64_C(999999999)        /* cents */
 #define BOOK_QUANTITY_MAX INT64_C(1000000000)
 #define BUY_QUANTITY_MAX 1000
 #define OPERATION_KEEP_MS (UINT64_C(7) * 24 * 3600 * 1000)
@@ -33,14 +34,17 @@ struct book {
 	int64_t stocked; /* first quantity plus all stock changes: quantity + reserved == stocked */
 };
 
+/* NULL, or a sentence about what is wrong with the book: for import, CSV files, first contents. Its
+ * strings must be terminated; `stocked` is not looked at. */
+const char *book_problem(const struct book *b);
+
 /* ---- Tables, keys ---- */
 
 /* Names in the order of table numbers, for store_open. */
 extern const char *const catalog_tables[];
 extern const unsigned catalog_table_count;
 
-/* Hashes for dirty keys, cache floors: hash64 of "info:<id>", "search:<folded topic>", "topics",
- * "operation:<uuid>". */
+/* Hashes for dirty keys, cache floors: hash64 of "info:<id>", "search:<folded topic>", "topics". */
 uint64_t catalog_key_book(uint64_t id);
 uint64_t catalog_key_topic(const char *folded);
 uint64_t catalog_key_topics(void);
@@ -59,17 +63,22 @@ enum catalog_op_kind {
  * id with another fingerprint is answered CATALOG_KEY_REUSED. `keep`: the caller can repeat this op
  * id, so the answer is stored (for OPERATION_KEEP_MS of the log's own time). */
 void catalog_op_seed(struct buf *args, const struct book *books, size_t count);
-/* `expected`: prices of which one must be the current one (If-Match); count 0: any. */
+/* `expected`: prices of which one must be the current one (If-Match); count 0: any; at most
+ * CATALOG_EXPECTED_MAX. */
+#define CATALOG_EXPECTED_MAX 16
 void catalog_op_price(struct buf *args, uint64_t fingerprint, bool keep, uint64_t id, int64_t price,
     const int64_t *expected, size_t expected_count);
 void catalog_op_stock(
     struct buf *args, uint64_t fingerprint, bool keep, uint64_t id, int64_t change);
 /* The op id is the order id. Stored for good. */
 void catalog_op_reserve(struct buf *args, uint64_t id, uint32_t quantity);
+/* Books without problem (book_problem), at most CATALOG_IMPORT_MAX. New ones get their quantity; an
+ * existing one keeps its own, and is a CATALOG_CONFLICT when its title differs, unless `replace`.
+ */
 void catalog_op_import(
     struct buf *args, uint64_t fingerprint, bool replace, const struct book *books, size_t count);
 
-#define CATALOG_IMPORT_MAX 500 /* books a chunk */
+#define CATALOG_IMPORT_MAX 200 /* books a chunk: the longest ones must fit one log entry */
 
 enum catalog_result {
 	CATALOG_OK = 0,
@@ -109,8 +118,8 @@ void catalog_execute(void *catalog, const struct op *op, uint64_t time_ms, struc
 bool catalog_book(const struct view *v, uint64_t id, struct book *out);
 
 /* Books of a folded topic by ascending id, from the first id > `after`; at most `limit`; returns
- * how many were visited; *more tells whether others follow. Reads the covering index only: author
- * is empty, stocked is 0. The visited book is valid during the call. */
+ * how many were visited; *more tells whether others follow. Reads the covering index only: topic
+ * and author are empty, stocked is 0. The visited book is valid during the call. */
 size_t catalog_search(const struct view *v, const char *folded, uint64_t after, size_t limit,
     bool *more, void (*visit)(void *arg, const struct book *b), void *arg);
 

@@ -1,0 +1,207 @@
+#include "fcgi/catalog/catalog.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "fcgi/base/xalloc.h"
+#include "fcgi/catalog/change.h"
+#include "fcgi/catalog/kept.h"
+#include "fcgi/catalog/operation.h"
+#include "fcgi/catalog/rows.h"
+#include "fcgi/log.h"
+
+/* In the order of the table numbers in rows.h. */
+const char *const catalog_tables[] = {
+    "book", "topic_book", "topic", "reservation", "operation", "operation_time"};
+const unsigned catalog_table_count = TABLE_COUNT;
+
+struct catalog {
+	const struct view *tables;
+	struct overlay *overlay; /* what this batch decided so far, over the tables */
+	struct time_key expired; /* see kept_expire */
+};
+
+/* Worst case of what a book of an import writes: two rows, a deleted index row, two topics. With a
+ * full chunk the entry must still be one that every replica takes. */
+#define IMPORT_BOOK_BYTES                                                                          \
+	(2 * BOOK_TITLE_SIZE + BOOK_AUTHOR_SIZE + 3 * BOOK_TOPIC_SIZE +                            \
+	    4 * BOOK_TOPIC_FOLDED_SIZE + 200)
+_Static_assert(
+    CATALOG_IMPORT_MAX *IMPORT_BOOK_BYTES + 8192 < ENTRY_BYTES_MAX, "a full chunk fits an entry");
+_Static_assert(CATALOG_IMPORT_MAX * 3 + 1 <= ENTRY_KEYS_MAX, "a full chunk's keys fit an entry");
+
+struct catalog *
+catalog_new(const struct view *tables)
+{
+	struct catalog *c = xcalloc(1, sizeof(*c));
+	c->tables = tables;
+	c->overlay = overlay_new(tables);
+	return c;
+}
+
+void
+catalog_free(struct catalog *c)
+{
+	if (c == NULL)
+		return;
+	overlay_free(c->overlay);
+	free(c);
+}
+
+bool
+catalog_decided(void *catalog, const struct op *op, struct buf *answer)
+{
+	const struct catalog *c = catalog;
+	return kept_find(c->tables, op, answer);
+}
+
+void
+catalog_begin(void *catalog)
+{
+	struct catalog *c = catalog;
+	overlay_reset(c->overlay);
+	memset(&c->expired, 0, sizeof(c->expired));
+}
+
+/* ---- Decisions: each sets answer->book and, unless it refuses, says what changes ---- */
+
+static enum catalog_result
+decide_price(struct change *ch, const struct request *r, struct catalog_answer *answer)
+{
+	struct book before;
+	if (!catalog_book(overlay_view(ch->overlay), r->id, &before))
+		return CATALOG_NO_BOOK;
+	answer->book = before;
+	bool expected = r->expected_count == 0;
+	for (size_t i = 0; i < r->expected_count; i++)
+		expected |= r->expected[i] == before.price;
+	if (!expected)
+		return CATALOG_PRECONDITION;
+	answer->book.price = r->price;
+	change_book(ch, &before, &answer->book);
+	return CATALOG_OK;
+}
+
+static enum catalog_result
+decide_stock(struct change *ch, const struct request *r, struct catalog_answer *answer)
+{
+	struct book before;
+	if (!catalog_book(overlay_view(ch->overlay), r->id, &before))
+		return CATALOG_NO_BOOK;
+	answer->book = before;
+	if (r->change > BOOK_QUANTITY_MAX - before.quantity)
+		return CATALOG_OUT_OF_RANGE;
+	if (r->change < -before.quantity)
+		return CATALOG_INSUFFICIENT;
+	answer->book.quantity += r->change;
+	answer->book.stocked += r->change;
+	change_book(ch, &before, &answer->book);
+	return CATALOG_OK;
+}
+
+static enum catalog_result
+decide_reserve(struct change *ch, const struct request *r, struct catalog_answer *answer)
+{
+	struct book before;
+	if (!catalog_book(overlay_view(ch->overlay), r->id, &before))
+		return CATALOG_NO_BOOK;
+	answer->book = before;
+	if (before.quantity == 0)
+		return CATALOG_SOLD_OUT;
+	if (before.quantity < r->quantity)
+		return CATALOG_INSUFFICIENT;
+	answer->book.quantity -= r->quantity;
+	change_book(ch, &before, &answer->book);
+	return CATALOG_OK;
+}
+
+/* Whether one of the chunk's books has the id of a book with another title, be it one that exists
+ * or an earlier one of the chunk. */
+static bool
+find_conflict(const struct view *v, const struct book *books, size_t count, struct book *out)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (catalog_book(v, books[i].id, out) && strcmp(out->title, books[i].title) != 0)
+			return true;
+		for (size_t j = 0; j < i; j++) {
+			if (books[j].id != books[i].id ||
+			    strcmp(books[j].title, books[i].title) == 0)
+				continue;
+			*out = books[j];
+			return true;
+		}
+	}
+	return false;
+}
+
+/* An existing book keeps its stock: what is sold meanwhile must not come back. */
+static void
+import_book(struct change *ch, struct book *b)
+{
+	struct book before;
+	bool exists = catalog_book(overlay_view(ch->overlay), b->id, &before);
+	b->quantity = exists ? before.quantity : b->quantity;
+	b->stocked = exists ? before.stocked : b->quantity;
+	change_book(ch, exists ? &before : NULL, b);
+}
+
+static enum catalog_result
+decide_import(struct change *ch, const struct request *r, struct catalog_answer *answer)
+{
+	struct book *books = xcalloc(r->count, sizeof(*books));
+	struct cur c = r->books;
+	for (size_t i = 0; i < r->count; i++) {
+		if (!book_decode(&c, &books[i]) || book_problem(&books[i]) != NULL)
+			log_fatal("catalog: an unchecked book was imported");
+	}
+	bool conflict =
+	    !r->replace && find_conflict(overlay_view(ch->overlay), books, r->count, &answer->book);
+	if (!conflict) {
+		memset(&answer->book, 0, sizeof(answer->book));
+		for (size_t i = 0; i < r->count; i++)
+			import_book(ch, &books[i]);
+		answer->count = (uint32_t)r->count;
+	}
+	free(books);
+	return conflict ? CATALOG_CONFLICT : CATALOG_OK;
+}
+
+static enum catalog_result
+decide(
+    struct change *ch, const struct op *op, const struct request *r, struct catalog_answer *answer)
+{
+	switch ((enum catalog_op_kind)op->kind) {
+	case CATALOG_PRICE:
+		return decide_price(ch, r, answer);
+	case CATALOG_STOCK:
+		return decide_stock(ch, r, answer);
+	case CATALOG_RESERVE:
+		return decide_reserve(ch, r, answer);
+	case CATALOG_SEED:
+	case CATALOG_IMPORT:
+		break;
+	}
+	return decide_import(ch, r, answer);
+}
+
+void
+catalog_execute(void *catalog, const struct op *op, uint64_t time_ms, struct outcome *out)
+{
+	struct catalog *c = catalog;
+	struct request r;
+	if (request_decode(op, &r) != 0)
+		log_fatal("catalog: operation of kind %u is malformed", op->kind);
+	struct change ch = {.overlay = c->overlay, .out = out};
+	struct catalog_answer answer;
+	memset(&answer, 0, sizeof(answer));
+	answer.result = decide(&ch, op, &r, &answer);
+	if (answer.result == CATALOG_SOLD_OUT || answer.result == CATALOG_INSUFFICIENT)
+		answer.available = answer.book.quantity;
+	catalog_answer_encode(&out->answer, r.fingerprint, &answer);
+	if (op->kind == CATALOG_RESERVE) {
+		kept_reservation(&ch, op, &r);
+	} else if (r.keep || op->kind == CATALOG_SEED) {
+		kept_operation(&ch, op, time_ms, op->kind == CATALOG_SEED);
+		kept_expire(&ch, c->tables, time_ms, &c->expired);
+	}
+}

@@ -1,0 +1,168 @@
+/* Looking things up in the catalog's tables. */
+#include <string.h>
+
+#include "fcgi/catalog/catalog.h"
+#include "fcgi/catalog/rows.h"
+#include "fcgi/log.h"
+
+static void
+damaged(const char *table)
+{
+	log_fatal("catalog: a row of table %s is damaged", table);
+}
+
+bool
+catalog_book(const struct view *v, uint64_t id, struct book *out)
+{
+	struct buf row = {0};
+	bool found = v->get(v->ctx, TABLE_BOOK, book_key(id).bytes, sizeof(struct book_key), &row);
+	struct cur c = cur_make(row.data, row.len);
+	if (found && (!book_decode(&c, out) || !cur_end(&c)))
+		damaged("book");
+	buf_free(&row);
+	return found;
+}
+
+/* ---- Search ---- */
+
+struct search {
+	const uint8_t *prefix; /* folded topic and its 0 */
+	size_t prefix_len;
+	size_t limit, count;
+	bool more;
+	void (*visit)(void *arg, const struct book *b);
+	void *arg;
+	struct book book;
+};
+
+static bool
+search_row(void *arg, const uint8_t *key, size_t key_len, const uint8_t *value, size_t value_len)
+{
+	struct search *s = arg;
+	if (key_len != s->prefix_len + 8 || memcmp(key, s->prefix, s->prefix_len) != 0)
+		return false;
+	if (s->count == s->limit) {
+		s->more = true;
+		return false;
+	}
+	struct cur id = cur_make(key + s->prefix_len, 8);
+	struct cur row = cur_make(value, value_len);
+	s->book.id = cur_u64(&id);
+	if (!topic_book_decode(&row, &s->book))
+		damaged("topic_book");
+	s->count++;
+	s->visit(s->arg, &s->book);
+	return true;
+}
+
+size_t
+catalog_search(const struct view *v, const char *folded, uint64_t after, size_t limit, bool *more,
+    void (*visit)(void *arg, const struct book *b), void *arg)
+{
+	struct buf from = {0};
+	topic_book_key(&from, folded, after + 1);
+	struct search s = {.prefix = from.data,
+	    .prefix_len = from.len - 8,
+	    .limit = limit,
+	    .visit = visit,
+	    .arg = arg};
+	v->scan(v->ctx, TABLE_TOPIC_BOOK, from.data, from.len, search_row, &s);
+	buf_free(&from);
+	*more = s.more;
+	return s.count;
+}
+
+/* ---- Topics ---- */
+
+struct topics {
+	void (*visit)(void *arg, const char *topic, uint64_t books);
+	void *arg;
+};
+
+static bool
+topics_row(void *arg, const uint8_t *key, size_t key_len, const uint8_t *value, size_t value_len)
+{
+	(void)key, (void)key_len;
+	const struct topics *all = arg;
+	struct cur row = cur_make(value, value_len);
+	struct topic t;
+	if (!topic_decode(&row, &t))
+		damaged("topic");
+	all->visit(all->arg, t.name, t.books);
+	return true;
+}
+
+void
+catalog_topics(
+    const struct view *v, void (*visit)(void *arg, const char *topic, uint64_t books), void *arg)
+{
+	struct topics all = {.visit = visit, .arg = arg};
+	v->scan(v->ctx, TABLE_TOPIC, NULL, 0, topics_row, &all);
+}
+
+/* ---- Books ---- */
+
+struct books {
+	bool (*visit)(void *arg, const struct book *b);
+	void *arg;
+	struct book book;
+};
+
+static bool
+books_row(void *arg, const uint8_t *key, size_t key_len, const uint8_t *value, size_t value_len)
+{
+	(void)key, (void)key_len;
+	struct books *all = arg;
+	struct cur row = cur_make(value, value_len);
+	if (!book_decode(&row, &all->book) || !cur_end(&row))
+		damaged("book");
+	return all->visit(all->arg, &all->book);
+}
+
+void
+catalog_books(
+    const struct view *v, uint64_t after, bool (*visit)(void *arg, const struct book *b), void *arg)
+{
+	struct books all = {.visit = visit, .arg = arg};
+	struct book_key from = book_key(after + 1);
+	v->scan(v->ctx, TABLE_BOOK, from.bytes, sizeof(from.bytes), books_row, &all);
+}
+
+/* ---- Reservations ---- */
+
+struct reservations {
+	const struct uuid *after;
+	bool (*visit)(void *arg, const struct reservation *r);
+	void *arg;
+};
+
+static bool
+reservations_row(
+    void *arg, const uint8_t *key, size_t key_len, const uint8_t *value, size_t value_len)
+{
+	const struct reservations *all = arg;
+	struct reservation r = {0};
+	struct stored_answer stored;
+	struct catalog_answer answer;
+	struct cur row = cur_make(value, value_len);
+	if (key_len != sizeof(r.order_id.bytes) ||
+	    !reservation_decode(&row, &r.book_id, &r.quantity, &stored) ||
+	    catalog_answer_decode(stored.bytes, stored.len, 0, &answer) != 0)
+		damaged("reservation");
+	memcpy(r.order_id.bytes, key, key_len);
+	if (all->after != NULL && uuid_equal(&r.order_id, all->after))
+		return true;
+	r.result = answer.result;
+	r.price = answer.book.price;
+	r.available = answer.available;
+	return all->visit(all->arg, &r);
+}
+
+void
+catalog_reservations(const struct view *v, const struct uuid *after,
+    bool (*visit)(void *arg, const struct reservation *r), void *arg)
+{
+	struct reservations all = {.after = after, .visit = visit, .arg = arg};
+	v->scan(v->ctx, TABLE_RESERVATION, after, after != NULL ? sizeof(after->bytes) : 0,
+	    reservations_row, &all);
+}
