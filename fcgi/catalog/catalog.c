@@ -9,6 +9,7 @@
 #include "fcgi/catalog/operation.h"
 #include "fcgi/catalog/rows.h"
 #include "fcgi/log.h"
+#include "replica/core/entry.h"
 
 /* In the order of the table numbers in rows.h. */
 const char *const catalog_tables[] = {
@@ -21,14 +22,14 @@ struct catalog {
 	struct time_key expired; /* see kept_expire */
 };
 
-/* Worst case of what a book of an import writes: two rows, a deleted index row, two topics. With a
- * full chunk the entry must still be one that every replica takes. */
-#define IMPORT_BOOK_BYTES                                                                          \
-	(2 * BOOK_TITLE_SIZE + BOOK_AUTHOR_SIZE + 3 * BOOK_TOPIC_SIZE +                            \
-	    4 * BOOK_TOPIC_FOLDED_SIZE + 200)
-_Static_assert(
-    CATALOG_IMPORT_MAX *IMPORT_BOOK_BYTES + 8192 < ENTRY_BYTES_MAX, "a full chunk fits an entry");
-_Static_assert(CATALOG_IMPORT_MAX * 3 + 1 <= ENTRY_KEYS_MAX, "a full chunk's keys fit an entry");
+/* Worst case of what the books of a chunk write: two rows each, a deleted index row, two topics.
+ * The entry must still be one that every replica takes. */
+#define IMPORT_BYTES                                                                               \
+	(CATALOG_IMPORT_MAX * (2 * BOOK_TITLE_SIZE + BOOK_AUTHOR_SIZE + 3 * BOOK_TOPIC_SIZE +      \
+				  4 * BOOK_TOPIC_FOLDED_SIZE + 200))
+#define IMPORT_KEYS (3 * CATALOG_IMPORT_MAX + 1)
+_Static_assert(IMPORT_BYTES + 8192 < ENTRY_BYTES_MAX, "a full chunk fits an entry");
+_Static_assert(IMPORT_KEYS <= ENTRY_KEYS_MAX, "a full chunk's keys fit an entry");
 
 struct catalog *
 catalog_new(const struct view *tables)

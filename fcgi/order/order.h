@@ -38,18 +38,19 @@ uint64_t order_key_list(void);             /* hash64 of "orders": the list of al
 
 enum order_op_kind { ORDER_SEED = 1, ORDER_BEGIN, ORDER_END };
 
-/* Entry 1: the secret name space from which order ids are derived out of idempotency keys; it must
- * outlive restores, else a repeated key would buy twice. */
+/* Entry 1 (another one changes nothing): the secret name space from which order ids are derived out
+ * of idempotency keys; it must outlive restores, else a repeated key would buy twice. */
 void order_op_seed(struct buf *args, const struct uuid *name_space);
-/* The op id is the order id. */
+/* The op id is the order id. A known one's order is the answer: its fingerprint tells the caller
+ * whether it is the same request. */
 void order_op_begin(struct buf *args, uint64_t fingerprint, uint64_t book_id, uint32_t quantity);
 /* The op id is order_end_id(order id), so that a repeated end is one end. `end` carries id, status,
- * reason, available, price, title. */
+ * reason, available, price, title; status is not PENDING. The first end is the end. */
 void order_op_end(struct buf *args, const struct order *end);
 struct uuid order_end_id(const struct uuid *order_id);
 
-/* Every operation's answer is the order as it then stands (BEGIN of a known id: as it stands now).
- */
+/* Every operation's answer is the order as it then stands (BEGIN of a known id: as it stands now;
+ * END of an unknown one: created_ms 0, and nothing is changed; SEED: all 0). -1 when malformed. */
 int order_answer_decode(const void *bytes, size_t len, struct order *out);
 
 struct order_machine;
