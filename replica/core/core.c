@@ -87,12 +87,14 @@ end_step(struct core *c)
 }
 
 /* At every start: what the log holds above applied_seq may be committed, so its keys are dirty
- * (R3), and no cached page may be older than the log (C1). */
+ * (R3), and no cached page may be older than the log (C1). A store without a history has no log
+ * either, and joins the host's cache when it gets one. */
 const struct core_actions *
 core_start(struct core *c, uint64_t now)
 {
 	begin_step(c, now, 0);
-	act_floor_all(c);
+	if (!uuid_is_nil(&c->incarnation))
+		act_floor_all(c);
 	if (!PLANTED(R3))
 		act_entries(c, ACT_MARK, c->tail, c->tail_count);
 	if (c->role == CORE_BACKUP)

@@ -87,7 +87,8 @@ enum core_action_kind {
 	ACT_FLUSH,    /* everything before is on disk when this returns */
 	ACT_MARK,     /* gate_mark each of .entries: its keys are dirty up to its seq */
 	ACT_FLOOR,    /* raise cache floors: .entries' keys, each to its seq */
-	ACT_FLOOR_ALL, /* raise every stripe's floor to .seq */
+	ACT_FLOOR_ALL, /* cache_join: raise every stripe's floor to .seq, for the incarnation saved
+			  last */
 	ACT_SEND,      /* .message to replica .message.to (an answer when message_is_answer) */
 	ACT_APPLY,     /* .entries to the tables with applied_seq, one transaction, then
 			  gate_set_applied */
