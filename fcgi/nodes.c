@@ -71,7 +71,7 @@ parse_node(char *words[WORDS], struct node *out)
 	memset(out, 0, sizeof *out);
 	if (!is_name(words[0]))
 		return "the name must be letters, digits, '-' or '_'";
-	snprintf(out->name, sizeof out->name, "%s", words[0]);
+	snprintf(out->name, sizeof(out->name), "%s", words[0]);
 
 	if (strcmp(words[1], "catalog") != 0 && strcmp(words[1], "order") != 0)
 		return "the service must be catalog or order";
@@ -87,9 +87,9 @@ parse_node(char *words[WORDS], struct node *out)
 		return "the role must be primary or backup";
 	out->primary = strcmp(words[3], "primary") == 0;
 
-	if (strlen(words[4]) >= sizeof out->address || address_port(words[4]) == 0)
+	if (strlen(words[4]) >= sizeof(out->address) || address_port(words[4]) == 0)
 		return "the address must be host:port";
-	snprintf(out->address, sizeof out->address, "%s", words[4]);
+	snprintf(out->address, sizeof(out->address), "%s", words[4]);
 	return NULL;
 }
 
@@ -162,7 +162,7 @@ nodes_load(const char *path, struct nodes *out, char error[NODES_ERROR])
 		snprintf(error, NODES_ERROR, "%s: %s", path, strerror(errno));
 		return -1;
 	}
-	while (wrong == NULL && fgets(line, sizeof line, file) != NULL) {
+	while (wrong == NULL && fgets(line, sizeof(line), file) != NULL) {
 		number++;
 		wrong = read_line(out, line);
 	}

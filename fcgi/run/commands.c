@@ -1,0 +1,272 @@
+#include "fcgi/run/commands.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fcgi/base/clock.h"
+#include "fcgi/nodes.h"
+#include "fcgi/run/nginx.h"
+#include "fcgi/run/pidfile.h"
+#include "fcgi/run/prepare.h"
+#include "fcgi/run/process.h"
+#include "fcgi/run/supervise.h"
+#include "fcgi/settings.h"
+
+#define READY_MS 30000
+#define STOP_MS 30000 /* the supervisor's own bounds add up to less */
+
+/* The port that the running stack was started with. */
+static unsigned
+running_port(const struct stack *stack)
+{
+	char path[STACK_PATH];
+	unsigned port = 0;
+	stack_path(path, stack->run, "port");
+	FILE *file = fopen(path, "re");
+	if (file == NULL)
+		return 0;
+	if (fscanf(file, "%u", &port) != 1)
+		port = 0;
+	fclose(file);
+	return port;
+}
+
+/* ---- Starting ---- */
+
+/* RUN, and its lock. Returns the lock, -1 after saying why not, -2 when the stack already runs. */
+static int
+take(struct stack *stack)
+{
+	if (prepare_run(stack) != 0)
+		return -1;
+	int lock = pidfile_lock(stack);
+	if (lock >= 0)
+		return lock;
+	if (errno != EWOULDBLOCK)
+		return fail("Cannot write in %s: %s.", stack->run, strerror(errno));
+	printf("Bazar.com already runs in %s, on port %u.\n", stack->run, running_port(stack));
+	return -2;
+}
+
+/* Leave terminal and session; from here on stdout and stderr are the log. */
+static int
+go_to_background(const struct stack *stack)
+{
+	char path[STACK_PATH];
+	stack_path(path, stack->run, "log/bazar-run.log");
+	int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int out = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (setsid() < 0 || in < 0 || out < 0 || dup2(in, STDIN_FILENO) < 0 ||
+	    dup2(out, STDOUT_FILENO) < 0 || dup2(out, STDERR_FILENO) < 0)
+		return fail("Cannot start in the background: %s.", strerror(errno));
+	return 0;
+}
+
+/* Wait for `bazarctl wait`, and for the supervisor not to end meanwhile. */
+static bool
+wait_ready(const struct stack *stack, pid_t supervisor)
+{
+	char program[STACK_PATH], run[STACK_PATH];
+	int status;
+	uint64_t end = clock_ms() + READY_MS;
+	stack_path(program, stack->bin, "bazarctl");
+	snprintf(run, sizeof(run), "%s", stack->run);
+	char *argv[] = {program, "--run", run, "wait", NULL};
+	pid_t waiter = process_start(argv, -1);
+	if (waiter < 0)
+		return false;
+	while (waitpid(waiter, &status, WNOHANG) == 0) {
+		if (clock_ms() > end || waitpid(supervisor, NULL, WNOHANG) != 0) {
+			kill(waiter, SIGKILL);
+			process_wait(waiter);
+			return false;
+		}
+		process_sleep_ms(10);
+	}
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* The last lines of every log but nginx's access log, for the person who asks why. */
+static void
+show_logs(const struct stack *stack)
+{
+	char command[2 * STACK_PATH];
+	/* RUN holds no character that means something to a shell (stack.c). */
+	snprintf(command, sizeof(command),
+	    "cd '%s/log' && for f in *.log; do test $f = access.log || tail -q -n 4 $f; done >&2",
+	    stack->run);
+	if (system(command) != 0)
+		fail("There are no logs in %s/log.", stack->run);
+}
+
+static void
+say_what_to_try(const struct stack *stack)
+{
+	printf("Bazar.com runs on http://localhost:%u/ (everything it keeps is in %s). Try:\n"
+	       "  curl http://localhost:%u/search/distributed%%20systems\n"
+	       "  curl http://localhost:%u/info/1\n"
+	       "  curl -X POST http://localhost:%u/buy/1\n"
+	       "  %s/bazarctl --run %s status\n",
+	    stack->port, stack->run, stack->port, stack->port, stack->port, stack->bin, stack->run);
+}
+
+int
+command_up(struct stack *stack)
+{
+	int lock = take(stack);
+	if (lock < 0)
+		return lock == -2 ? 0 : 1;
+	if (prepare_all(stack) != 0) {
+		pidfile_release(stack, lock);
+		return 1;
+	}
+	pid_t supervisor = fork();
+	if (supervisor == 0)
+		_exit(go_to_background(stack) == 0 ? supervise(stack, lock) : 1);
+	close(lock); /* the supervisor holds it now */
+	if (supervisor > 0 && wait_ready(stack, supervisor)) {
+		say_what_to_try(stack);
+		return 0;
+	}
+	show_logs(stack);
+	fail("Not ready within %d s; everything is stopped again. The logs are in %s/log.",
+	    READY_MS / 1000, stack->run);
+	command_down(stack);
+	return 1;
+}
+
+int
+command_supervise(struct stack *stack)
+{
+	int lock = take(stack);
+	if (lock < 0)
+		return 1;
+	if (prepare_all(stack) == 0)
+		return supervise(stack, lock);
+	pidfile_release(stack, lock);
+	return 1;
+}
+
+/* ---- Stopping ---- */
+
+static bool
+wait_free(const struct stack *stack, unsigned ms)
+{
+	uint64_t end = clock_ms() + ms;
+	while (pidfile_holder(stack) != 0) {
+		if (clock_ms() > end)
+			return false;
+		process_sleep_ms(10);
+	}
+	return true;
+}
+
+int
+command_down(struct stack *stack)
+{
+	pid_t supervisor = stack_canonical(stack) == 0 ? pidfile_holder(stack) : 0;
+	if (supervisor == 0) {
+		printf("Nothing runs in %s.\n", stack->run);
+		return process_clear_leftovers(stack) == 0 ? 0 : 1;
+	}
+	kill(supervisor, SIGTERM);
+	if (!wait_free(stack, STOP_MS)) {
+		/* Its children end with it. */
+		kill(supervisor, SIGKILL);
+		if (!wait_free(stack, STOP_MS) || process_clear_leftovers(stack) != 0) {
+			fail("Cannot stop process %d.", (int)supervisor);
+			return 1;
+		}
+	}
+	printf("Stopped; the data stay in %s.\n", stack->run);
+	return 0;
+}
+
+/* ---- Changing ---- */
+
+int
+command_reload(struct stack *stack)
+{
+	struct settings settings;
+	char error[SETTINGS_ERROR];
+	if (stack_canonical(stack) != 0 || pidfile_holder(stack) == 0) {
+		fail("Nothing runs in %s.", stack->run);
+		return 1;
+	}
+	if (settings_load(stack->run, &settings, error) != 0) {
+		fail("%s", error);
+		return 1;
+	}
+	stack->port = running_port(stack);
+	if (nginx_render(stack, &settings) != 0 || nginx_reload(stack, &settings) != 0)
+		return 1;
+	printf("nginx has taken its new configuration.\n");
+	return 0;
+}
+
+static int
+remove_entry(const char *path, const struct stat *info, int type, struct FTW *walk)
+{
+	(void)info;
+	(void)type;
+	(void)walk;
+	return remove(path);
+}
+
+/* The stores of all replicas, and the cache. */
+static int
+remove_data(const struct stack *stack)
+{
+	char path[STACK_PATH], error[NODES_ERROR], segment[SETTINGS_SEGMENT];
+	struct nodes nodes;
+	stack_path(path, stack->run, "nodes");
+	if (access(path, F_OK) != 0)
+		return 0; /* never started */
+	if (nodes_load(path, &nodes, error) != 0)
+		return fail("%s", error);
+	for (size_t i = 0; i < nodes.count; i++) {
+		stack_path(path, stack->run, "%s", nodes.node[i].name);
+		if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT)
+			return fail("Cannot remove %s: %s.", path, strerror(errno));
+	}
+	if (settings_segment(stack->run, segment) == 0)
+		shm_unlink(segment);
+	return 0;
+}
+
+static bool
+confirmed(const struct stack *stack)
+{
+	if (!isatty(STDIN_FILENO))
+		return true;
+	printf("Forget all books and orders in %s? [y/N] ", stack->run);
+	fflush(stdout);
+	int answer = getchar();
+	return answer == 'y' || answer == 'Y';
+}
+
+int
+command_reset(struct stack *stack)
+{
+	if (stack_canonical(stack) != 0) {
+		printf("There is nothing in %s.\n", stack->run);
+		return 0;
+	}
+	if (!confirmed(stack)) {
+		printf("Nothing was changed.\n");
+		return 1;
+	}
+	if (command_down(stack) != 0 || remove_data(stack) != 0)
+		return 1;
+	printf("The next start is from the first contents again.\n");
+	return 0;
+}

@@ -1,0 +1,83 @@
+#include "fcgi/run/nginx.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fcgi/base/clock.h"
+#include "fcgi/run/process.h"
+
+#define RELOAD_MS 10000
+#define WORKERS_MAX 256 /* old and new generations together */
+
+int
+nginx_render(const struct stack *stack, const struct settings *settings)
+{
+	char script[STACK_PATH], port[16], workers[24];
+	char run[STACK_PATH];
+	stack_path(script, stack->share, "nginx/conf/render");
+	snprintf(run, sizeof(run), "%s", stack->run);
+	snprintf(port, sizeof(port), "%u", stack->port);
+	snprintf(workers, sizeof(workers), "%" PRIu64, settings->nginx_workers);
+	setenv("BAZAR_LISTEN", settings->listen, 1);
+	setenv("BAZAR_NGINX_WORKERS", workers, 1);
+	char *argv[] = {script, run, port, NULL};
+	if (process_run(argv, -1) != 0)
+		return fail("nginx does not accept this configuration; nothing was changed.");
+	return 0;
+}
+
+/* The pid of nginx's master process, as the supervisor wrote it down; 0 when there is none. */
+static pid_t
+master_pid(const struct stack *stack)
+{
+	char path[STACK_PATH], name[64];
+	int pid, found = 0;
+	stack_path(path, stack->run, "pids");
+	FILE *file = fopen(path, "re");
+	if (file == NULL)
+		return 0;
+	while (found == 0 && fscanf(file, "%63s %d", name, &pid) == 2)
+		if (strcmp(name, "nginx") == 0)
+			found = pid;
+	fclose(file);
+	return found;
+}
+
+/* How many children of `master` are not among `old`. */
+static size_t
+count_new(pid_t master, const pid_t *old, size_t old_count)
+{
+	pid_t now[WORKERS_MAX];
+	size_t fresh = 0, count = process_children(master, now, WORKERS_MAX);
+	for (size_t i = 0; i < count; i++) {
+		size_t k = 0;
+		while (k < old_count && old[k] != now[i])
+			k++;
+		fresh += k == old_count;
+	}
+	return fresh;
+}
+
+int
+nginx_reload(const struct stack *stack, const struct settings *settings)
+{
+	pid_t old[WORKERS_MAX];
+	pid_t master = master_pid(stack);
+	if (master == 0)
+		return fail("nginx does not run.");
+	size_t old_count = process_children(master, old, WORKERS_MAX);
+	uint64_t end = clock_ms() + RELOAD_MS;
+	if (kill(master, SIGHUP) != 0)
+		return fail("nginx does not run.");
+	while (count_new(master, old, old_count) < settings->nginx_workers) {
+		if (clock_ms() > end)
+			return fail(
+			    "nginx goes on with its old configuration; %s/log/nginx.log says why.",
+			    stack->run);
+		process_sleep_ms(20);
+	}
+	return 0;
+}

@@ -1,0 +1,230 @@
+#include "fcgi/run/prepare.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fcgi/nodes.h"
+#include "fcgi/run/nginx.h"
+#include "fcgi/run/process.h"
+
+/* ---- The run directory ---- */
+
+/* mkdir -p; the last one is for its owner only. */
+static int
+make_directories(const char *path)
+{
+	char part[STACK_PATH];
+	snprintf(part, sizeof(part), "%s", path);
+	for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(part, 0755) != 0 && errno != EEXIST)
+			return -1;
+		*slash = '/';
+	}
+	return mkdir(part, 0700) != 0 && errno != EEXIST ? -1 : 0;
+}
+
+int
+prepare_run(struct stack *stack)
+{
+	struct stat info;
+	if (make_directories(stack->run) != 0)
+		return fail("Cannot create %s: %s.", stack->run, strerror(errno));
+	if (stat(stack->run, &info) != 0 || !S_ISDIR(info.st_mode))
+		return fail("%s is no directory.", stack->run);
+	if (stack_canonical(stack) != 0)
+		return fail("Cannot use %s.", stack->run);
+	if (access(stack->run, W_OK | X_OK) != 0)
+		return fail("Cannot write in %s: %s.", stack->run, strerror(errno));
+	if ((info.st_mode & 077) != 0)
+		return fail("%s is open to other users; say: chmod 700 %s", stack->run, stack->run);
+	return 0;
+}
+
+/* ---- Checks ---- */
+
+static bool
+is_loopback(const struct sockaddr *address)
+{
+	if (address->sa_family == AF_INET) {
+		const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+		return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+	}
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
+	return address->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}
+
+/* Without a token everybody is an administrator: then only this machine may call. */
+static int
+check_listen(const struct settings *settings)
+{
+	struct addrinfo *found, wanted = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+	if (getaddrinfo(settings->listen, NULL, &wanted, &found) != 0)
+		return fail("BAZAR_LISTEN: %s is no address of this machine.", settings->listen);
+	bool loopback = true;
+	for (struct addrinfo *a = found; a != NULL; a = a->ai_next)
+		loopback = loopback && is_loopback(a->ai_addr);
+	freeaddrinfo(found);
+	if (!loopback && settings->admin_token[0] == '\0')
+		return fail(
+		    "BAZAR_LISTEN=%s is reachable from outside and needs BAZAR_ADMIN_TOKEN.",
+		    settings->listen);
+	return 0;
+}
+
+/* Can `host`:`port` be listened on? Says why not. */
+static int
+check_port(const char *host, unsigned port)
+{
+	char service[8];
+	int yes = 1;
+	struct addrinfo *found, wanted = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+	snprintf(service, sizeof(service), "%u", port);
+	if (getaddrinfo(host, service, &wanted, &found) != 0)
+		return fail("%s is no address of this machine.", host);
+	int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool free_to_use = fd >= 0 &&
+			   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == 0 &&
+			   bind(fd, found->ai_addr, found->ai_addrlen) == 0 && listen(fd, 1) == 0;
+	int why = errno;
+	freeaddrinfo(found);
+	if (fd >= 0)
+		close(fd);
+	if (free_to_use)
+		return 0;
+	if (why == EADDRINUSE)
+		return fail("Port %u is in use; choose another stack of ports with PORT=n.", port);
+	return fail("Cannot listen on %s port %u: %s.", host, port, strerror(why));
+}
+
+static int
+check_ports(const struct stack *stack, const struct settings *settings)
+{
+	if (check_port(settings->listen, stack->port) != 0)
+		return -1;
+	for (unsigned offset = 80; offset <= 83; offset++)
+		if (check_port("127.0.0.1", stack->port + offset) != 0)
+			return -1;
+	return 0;
+}
+
+/* ---- Files ---- */
+
+/* Replace RUN/<name> as a whole. 0, or -1 after saying why not. */
+static int __attribute__((format(printf, 3, 4)))
+write_file(const struct stack *stack, const char *name, const char *format, ...)
+{
+	char path[STACK_PATH], fresh[STACK_PATH];
+	va_list args;
+	stack_path(path, stack->run, "%s", name);
+	stack_path(fresh, stack->run, "%s.new", name);
+	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return fail("Cannot write in %s: %s.", stack->run, strerror(errno));
+	va_start(args, format);
+	bool good = vdprintf(fd, format, args) > 0;
+	va_end(args);
+	good = close(fd) == 0 && good && rename(fresh, path) == 0;
+	return good ? 0 : fail("Cannot write %s: %s.", path, strerror(errno));
+}
+
+static int
+write_nodes(const struct stack *stack)
+{
+	unsigned p = stack->port;
+	return write_file(stack, "nodes",
+	    "# Written by bazar-run. name service id role address\n"
+	    "catalog-1 catalog 1 primary 127.0.0.1:%u\n"
+	    "catalog-2 catalog 2 backup 127.0.0.1:%u\n"
+	    "order-1 order 1 primary 127.0.0.1:%u\n"
+	    "order-2 order 2 backup 127.0.0.1:%u\n",
+	    p + 80, p + 82, p + 81, p + 83);
+}
+
+/* What replicas show each other; made once. */
+static int
+write_secret(const struct stack *stack)
+{
+	char path[STACK_PATH], text[SETTINGS_SECRET] = "";
+	unsigned char bytes[(SETTINGS_SECRET - 1) / 2];
+	stack_path(path, stack->run, "secret");
+	if (access(path, F_OK) == 0)
+		return 0;
+	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+		return fail("Cannot make a secret: %s.", strerror(errno));
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+	return write_file(stack, "secret", "%s\n", text);
+}
+
+/* The first contents, from the authority in sql/. */
+static int
+write_seed(const struct stack *stack)
+{
+	char program[STACK_PATH], schema[STACK_PATH], seed[STACK_PATH];
+	char path[STACK_PATH], fresh[STACK_PATH];
+	stack_path(program, stack->bin, "bazar-init");
+	stack_path(schema, stack->share, "sql/schema.sql");
+	stack_path(seed, stack->share, "sql/seed.sql");
+	stack_path(path, stack->run, "seed.json");
+	stack_path(fresh, stack->run, "seed.json.new");
+	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return fail("Cannot write %s: %s.", fresh, strerror(errno));
+	char *argv[] = {program, "--schema", schema, "--seed", seed, NULL};
+	bool good = process_run(argv, fd) == 0;
+	good = close(fd) == 0 && good && rename(fresh, path) == 0;
+	return good ? 0 : fail("The first contents in %s cannot be loaded.", seed);
+}
+
+/* RUN/log, and RUN/<replica> for each; the logs of the last run move aside. */
+static int
+make_places(const struct stack *stack)
+{
+	static const char *const names[] = {
+	    "bazar-run", "nginx", "access", "catalog-1", "catalog-2", "order-1", "order-2"};
+	char path[STACK_PATH], old[STACK_PATH];
+	stack_path(path, stack->run, "log");
+	if (mkdir(path, 0700) != 0 && errno != EEXIST)
+		return fail("Cannot create %s: %s.", path, strerror(errno));
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		stack_path(path, stack->run, "log/%s.log", names[i]);
+		stack_path(old, stack->run, "log/%s.log.1", names[i]);
+		if (rename(path, old) != 0 && errno != ENOENT)
+			return fail("Cannot rename %s: %s.", path, strerror(errno));
+		stack_path(path, stack->run, "%s", names[i]);
+		if (i > 2 && mkdir(path, 0700) != 0 && errno != EEXIST)
+			return fail("Cannot create %s: %s.", path, strerror(errno));
+	}
+	return 0;
+}
+
+int
+prepare_all(const struct stack *stack)
+{
+	struct settings settings;
+	char error[SETTINGS_ERROR];
+	if (settings_load(stack->run, &settings, error) != 0)
+		return fail("%s", error);
+	if (!process_exists("nginx"))
+		return fail("nginx is not installed; `make deps` installs what is missing.");
+	if (process_clear_leftovers(stack) != 0 || check_listen(&settings) != 0 ||
+	    check_ports(stack, &settings) != 0)
+		return -1;
+	if (make_places(stack) != 0 || write_nodes(stack) != 0 ||
+	    write_file(stack, "port", "%u\n", stack->port) != 0 || write_secret(stack) != 0 ||
+	    write_seed(stack) != 0)
+		return -1;
+	return nginx_render(stack, &settings);
+}
