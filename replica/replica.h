@@ -37,14 +37,17 @@ struct replica_answer {
 			     struct */
 };
 
-/* Called once per submitted operation on the replicator thread; must not block. May move
- * answer->bytes out; what is left there is freed afterwards. */
+/* Called once per submitted operation, on the replicator thread (or in replica_submit, when nothing
+ * can be taken: OVERLOADED); must not block. May move answer->bytes out; what is left there is
+ * freed afterwards. */
 typedef void (*replica_done)(void *arg, struct replica_answer *answer);
 
-/* Asynchronous: the operation is taken over; done(arg) follows always, exactly once. */
-void replica_submit(struct replica *r, struct op *op, replica_done done, void *arg);
+/* Asynchronous: the operations are taken over, all or none; for each, done(args[i]) follows always,
+ * exactly once. Submitted together they share batches. */
+void replica_submit(
+    struct replica *r, struct op **ops, void **args, size_t count, replica_done done);
 
-/* Wait for the answers of `count` operations submitted together (they share batches). */
+/* The same, waiting for all answers. */
 void replica_write(
     struct replica *r, struct op **ops, struct replica_answer *answers, size_t count);
 

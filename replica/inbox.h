@@ -1,0 +1,77 @@
+/*
+ * What other threads bring to the replicator: operations, and messages whose bearers wait for the
+ * answer. Bounded; the replicator takes all that waits at once.
+ */
+#ifndef BAZAR_INBOX_H
+#define BAZAR_INBOX_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "replica/replica.h"
+
+#define INBOX_OPERATIONS CORE_QUEUE_MAX
+#define INBOX_QUESTIONS 64
+
+/* An operation with whom to tell. Its address is the ticket the core knows it by. */
+struct submission {
+	struct op *op; /* the core owns it once it was handed over */
+	replica_done done;
+	void *arg;
+	struct submission *next, **link; /* in the inbox, then in the replicator's list */
+};
+
+struct submission_list {
+	struct submission *first, **last;
+	size_t count;
+};
+
+void submissions_init(struct submission_list *l);
+void submissions_push(struct submission_list *l, struct submission *s);
+void submissions_remove(struct submission_list *l, struct submission *s);
+/* Everything, to the end of another list. */
+void submissions_move(struct submission_list *to, struct submission_list *from);
+
+/* A message from a peer, and the peer thread that waits for its answer. */
+struct question {
+	struct message message;
+	struct buf answer;
+	int status; /* HTTP; 0: not answered yet */
+	bool abandoned;
+	pthread_cond_t answered;
+	struct question *next;
+};
+
+struct inbox {
+	pthread_mutex_t lock;
+	struct submission_list submissions;
+	struct question *questions, **last_question;
+	size_t question_count;
+	bool asleep; /* the replicator sleeps: the next to bring something wakes it */
+	bool closed; /* takes nothing any more */
+	void (*wake)(void *arg);
+	void *wake_arg;
+};
+
+void inbox_init(struct inbox *i, void (*wake)(void *arg), void *wake_arg);
+void inbox_destroy(struct inbox *i);
+
+/* ---- Any thread ---- */
+
+/* All or none of the list. False: full or closed. */
+bool inbox_submit(struct inbox *i, struct submission_list *l);
+/* Takes over *m, waits for the answer (bounded) and appends it. The HTTP status. */
+int inbox_ask(struct inbox *i, struct message *m, struct buf *answer);
+void inbox_close(struct inbox *i);
+
+/* ---- The replicator ---- */
+
+/* Everything that waits, in order. */
+void inbox_take(struct inbox *i, struct submission_list *l, struct question **questions);
+/* q->answer is filled in; q is gone afterwards. */
+void inbox_answer(struct inbox *i, struct question *q, int status);
+/* False: there is something to take, don't sleep. */
+bool inbox_fall_asleep(struct inbox *i);
+
+#endif

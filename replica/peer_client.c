@@ -1,0 +1,294 @@
+#include "replica/peer_client.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <curl/curl.h>
+
+#include "fcgi/base/xalloc.h"
+#include "fcgi/log.h"
+#include "replica/core/message.h"
+
+#define ANSWER_BYTES_MAX (MESSAGE_BYTES_MAX + (64u << 10))
+#define TARGETS_MAX 8
+#define URL_MAX 256
+
+/* A request: an easy handle that is used again and again, so that its connection is kept. */
+struct request {
+	CURL *easy;
+	uint32_t to;
+	uint64_t id;
+	uint64_t turn; /* when it was sent, counted in requests; 0: not in flight */
+	struct buf body, answer;
+};
+
+struct target {
+	uint32_t id;
+	struct request requests[PEER_IN_FLIGHT];
+};
+
+struct peer_client {
+	CURLM *multi;
+	struct curl_slist *headers;
+	uint64_t turn;
+	struct target targets[TARGETS_MAX];
+	size_t count;
+};
+
+struct peer_post {
+	CURL *easy;
+	struct curl_slist *headers;
+};
+
+/* ---- What both have in common ---- */
+
+static size_t
+receive(char *bytes, size_t size, size_t count, void *arg)
+{
+	struct buf *answer = arg;
+	size_t len = size * count;
+	if (len > ANSWER_BYTES_MAX - answer->len)
+		return 0; /* fails the request */
+	buf_add(answer, bytes, len);
+	return len;
+}
+
+/* No "Expect: 100-continue": it would cost a round trip for every large batch. */
+static struct curl_slist *
+make_headers(const char *secret)
+{
+	char line[URL_MAX];
+	snprintf(line, sizeof(line), "X-Bazar-Secret: %s", secret);
+	struct curl_slist *headers = curl_slist_append(NULL, line);
+	headers = curl_slist_append(headers, "Content-Type: application/octet-stream");
+	headers = curl_slist_append(headers, "Expect:");
+	if (headers == NULL)
+		log_fatal("libcurl: out of memory");
+	return headers;
+}
+
+static CURL *
+make_easy(const char *address, const char *path, struct curl_slist *headers)
+{
+	char url[URL_MAX];
+	snprintf(url, sizeof(url), "http://%s%s", address, path);
+	CURL *easy = curl_easy_init();
+	if (easy == NULL)
+		log_fatal("libcurl: out of memory");
+	curl_easy_setopt(easy, CURLOPT_URL, url);
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http");
+	curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(easy, CURLOPT_POST, 1L);
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, receive);
+	return easy;
+}
+
+/* `body` and `answer` stay where they are until the request has ended. */
+static void
+prepare(CURL *easy, const struct buf *body, unsigned timeout_ms, struct buf *answer)
+{
+	buf_clear(answer);
+	curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->len);
+	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body->len > 0 ? (char *)body->data : "");
+	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, answer);
+}
+
+static int
+http_status(CURL *easy, CURLcode result)
+{
+	long status = 0;
+	if (result == CURLE_OK)
+		curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+	return (int)status;
+}
+
+static void
+initialize(void)
+{
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		log_fatal("libcurl: cannot be initialized");
+}
+
+/* ---- Many at once ---- */
+
+struct peer_client *
+peer_client_new(const char *secret)
+{
+	initialize();
+	struct peer_client *c = xcalloc(1, sizeof(*c));
+	c->multi = curl_multi_init();
+	if (c->multi == NULL)
+		log_fatal("libcurl: out of memory");
+	c->headers = make_headers(secret);
+	return c;
+}
+
+static void
+withdraw(struct peer_client *c, struct request *r)
+{
+	curl_multi_remove_handle(c->multi, r->easy);
+	r->turn = 0;
+}
+
+static void
+free_target(struct peer_client *c, struct target *t)
+{
+	for (size_t i = 0; i < PEER_IN_FLIGHT; i++) {
+		struct request *r = &t->requests[i];
+		withdraw(c, r);
+		curl_easy_cleanup(r->easy);
+		buf_free(&r->body);
+		buf_free(&r->answer);
+	}
+}
+
+void
+peer_client_free(struct peer_client *c)
+{
+	for (size_t i = 0; i < c->count; i++)
+		free_target(c, &c->targets[i]);
+	curl_multi_cleanup(c->multi);
+	curl_slist_free_all(c->headers);
+	free(c);
+	curl_global_cleanup();
+}
+
+void
+peer_client_add(struct peer_client *c, uint32_t id, const char *address)
+{
+	if (c->count == TARGETS_MAX)
+		log_fatal("more than %d other replicas", TARGETS_MAX);
+	struct target *t = &c->targets[c->count++];
+	t->id = id;
+	for (size_t i = 0; i < PEER_IN_FLIGHT; i++) {
+		struct request *r = &t->requests[i];
+		r->easy = make_easy(address, "/peer/replicate", c->headers);
+		r->to = id;
+		curl_easy_setopt(r->easy, CURLOPT_PRIVATE, r);
+	}
+}
+
+static struct target *
+find_target(struct peer_client *c, uint32_t id)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		if (c->targets[i].id == id)
+			return &c->targets[i];
+	}
+	return NULL;
+}
+
+/* One that is free, else the one sent longest ago. */
+static struct request *
+take_request(struct peer_client *c, struct target *t)
+{
+	struct request *oldest = &t->requests[0];
+	for (size_t i = 1; i < PEER_IN_FLIGHT; i++) {
+		if (t->requests[i].turn < oldest->turn)
+			oldest = &t->requests[i];
+	}
+	if (oldest->turn != 0)
+		withdraw(c, oldest);
+	return oldest;
+}
+
+static void
+perform(struct peer_client *c)
+{
+	int running;
+	CURLMcode result = curl_multi_perform(c->multi, &running);
+	if (result != CURLM_OK)
+		log_fatal("libcurl: %s", curl_multi_strerror(result));
+}
+
+void
+peer_client_send(struct peer_client *c, uint32_t id, uint64_t request, struct buf *body)
+{
+	struct target *t = find_target(c, id);
+	if (t == NULL)
+		return;
+	struct request *r = take_request(c, t);
+	buf_free(&r->body);
+	r->body = *body;
+	*body = (struct buf){0};
+	r->id = request;
+	r->turn = ++c->turn;
+	prepare(r->easy, &r->body, PEER_REQUEST_MS, &r->answer);
+	CURLMcode result = curl_multi_add_handle(c->multi, r->easy);
+	if (result != CURLM_OK)
+		log_fatal("libcurl: %s", curl_multi_strerror(result));
+	perform(c);
+}
+
+static void
+report(struct peer_client *c, struct request *r, CURLcode result, peer_ended ended, void *arg)
+{
+	int status = http_status(r->easy, result);
+	struct buf answer = r->answer;
+	r->answer = (struct buf){0};
+	withdraw(c, r); /* the handler may use it again */
+	ended(arg, r->to, r->id, status, &answer);
+	buf_free(&answer);
+}
+
+void
+peer_client_run(struct peer_client *c, peer_ended ended, void *arg)
+{
+	perform(c);
+	int left;
+	for (CURLMsg *m; (m = curl_multi_info_read(c->multi, &left)) != NULL;) {
+		struct request *r = NULL;
+		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &r);
+		if (m->msg == CURLMSG_DONE)
+			report(c, r, m->data.result, ended, arg);
+	}
+}
+
+void
+peer_client_wait(struct peer_client *c, unsigned timeout_ms)
+{
+	CURLMcode result = curl_multi_poll(c->multi, NULL, 0, (int)timeout_ms, NULL);
+	if (result != CURLM_OK)
+		log_fatal("libcurl: %s", curl_multi_strerror(result));
+}
+
+void
+peer_client_wake(struct peer_client *c)
+{
+	CURLMcode result = curl_multi_wakeup(c->multi);
+	if (result != CURLM_OK)
+		log_fatal("libcurl: %s", curl_multi_strerror(result));
+}
+
+/* ---- One at a time ---- */
+
+struct peer_post *
+peer_post_new(const char *address, const char *path, const char *secret)
+{
+	initialize();
+	struct peer_post *p = xcalloc(1, sizeof(*p));
+	p->headers = make_headers(secret);
+	p->easy = make_easy(address, path, p->headers);
+	return p;
+}
+
+void
+peer_post_free(struct peer_post *p)
+{
+	curl_easy_cleanup(p->easy);
+	curl_slist_free_all(p->headers);
+	free(p);
+	curl_global_cleanup();
+}
+
+int
+peer_post(struct peer_post *p, const struct buf *body, unsigned timeout_ms, struct buf *answer)
+{
+	prepare(p->easy, body, timeout_ms, answer);
+	int status = http_status(p->easy, curl_easy_perform(p->easy));
+	return status > 0 ? status : -1;
+}

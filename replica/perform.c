@@ -1,0 +1,141 @@
+/* Carrying out the core's actions, each finished before the next. */
+#include <stdlib.h>
+
+#include "fcgi/log.h"
+#include "replica/replicator.h"
+
+/* A new or replaced segment believes nothing before every replica of the host has joined it. A
+ * store without a history has nothing to say yet. */
+void
+perform_join_cache(struct replica *r)
+{
+	if (r->cache == NULL || uuid_is_nil(&r->incarnation) ||
+	    cache_joined(r->cache, r->self, r->incarnation.bytes))
+		return;
+	if (cache_join(r->cache, r->self, r->incarnation.bytes, r->last_seq) != 0)
+		log_warn("the cache cannot be joined; it stays off until it can");
+}
+
+static void
+save(struct replica *r, const struct core_action *a)
+{
+	store_save(r->store, a->save.promised, &a->save.incarnation);
+	r->incarnation = a->save.incarnation;
+	perform_join_cache(r);
+}
+
+static void
+append(struct replica *r, const struct core_action *a)
+{
+	store_append(r->store, a->entries, a->count);
+	r->last_seq = a->entries[a->count - 1]->at.seq;
+}
+
+static void
+truncate_log(struct replica *r, uint64_t from_seq)
+{
+	store_truncate(r->store, from_seq);
+	reads_truncate(r, from_seq);
+	r->last_seq = from_seq - 1;
+}
+
+static void
+raise_floors(struct replica *r, const struct core_action *a)
+{
+	if (r->cache == NULL)
+		return;
+	for (size_t i = 0; i < a->count; i++) {
+		const struct entry *e = a->entries[i];
+		cache_raise(r->cache, e->keys, e->key_count, e->at.seq);
+	}
+}
+
+static void
+apply(struct replica *r, const struct core_action *a)
+{
+	store_apply(r->store, a->entries, a->count);
+	reads_applied(r, a->entries[a->count - 1]->at.seq);
+}
+
+/* Requests go to the network; an answer goes to the peer thread that brought the question. */
+static void
+send_message(struct replica *r, const struct message *m)
+{
+	if (!message_is_answer(m)) {
+		struct buf body = {0};
+		message_encode(m, &body);
+		peer_client_send(r->client, m->to, m->request, &body);
+		return;
+	}
+	struct question *q = r->asking;
+	if (q == NULL || q->message.from != m->to || q->message.request != m->request)
+		return;
+	r->asking = NULL;
+	message_encode(m, &q->answer);
+	inbox_answer(&r->inbox, q, m->verdict == VERDICT_OK ? 200 : 409);
+}
+
+void
+perform_finish(struct replica *r, struct submission *s, struct replica_answer *answer)
+{
+	submissions_remove(&r->submitted, s);
+	s->done(s->arg, answer);
+	buf_free(&answer->bytes);
+	free(s);
+}
+
+static void
+answer_caller(struct replica *r, const struct core_action *a)
+{
+	struct replica_answer answer = {.result = a->result};
+	buf_add(&answer.bytes, a->answer, a->answer_len);
+	perform_finish(r, (struct submission *)(uintptr_t)a->ticket, &answer);
+}
+
+static void
+perform_one(struct replica *r, const struct core_action *a)
+{
+	switch (a->kind) {
+	case ACT_SAVE:
+		save(r, a);
+		break;
+	case ACT_APPEND:
+		append(r, a);
+		break;
+	case ACT_TRUNCATE:
+		truncate_log(r, a->seq);
+		break;
+	case ACT_FLUSH:
+		store_flush(r->store);
+		break;
+	case ACT_MARK:
+		reads_mark(r, a->entries, a->count);
+		break;
+	case ACT_FLOOR:
+		raise_floors(r, a);
+		break;
+	case ACT_FLOOR_ALL:
+		if (r->cache != NULL)
+			cache_raise_all(r->cache, a->seq);
+		break;
+	case ACT_SEND:
+		send_message(r, &a->message);
+		break;
+	case ACT_APPLY:
+		apply(r, a);
+		break;
+	case ACT_ANSWER:
+		answer_caller(r, a);
+		break;
+	case ACT_GATE:
+		reads_open(r, a->open);
+		break;
+	}
+}
+
+void
+perform(struct replica *r, const struct core_actions *actions)
+{
+	for (size_t i = 0; i < actions->count; i++)
+		perform_one(r, &actions->list[i]);
+}

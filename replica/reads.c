@@ -1,0 +1,99 @@
+/* The gate with its mutex: the replicator moves it, readers pass it. */
+#include "fcgi/base/wait.h"
+#include "replica/core/read.h"
+#include "replica/replicator.h"
+
+#define DIRTY_WAIT_MS 2000
+
+void
+reads_init(struct replica *r)
+{
+	pthread_mutex_init(&r->gate_lock, NULL);
+	wait_init(&r->gate_moved);
+	r->gate = gate_new();
+}
+
+void
+reads_destroy(struct replica *r)
+{
+	gate_free(r->gate);
+	pthread_cond_destroy(&r->gate_moved);
+	pthread_mutex_destroy(&r->gate_lock);
+}
+
+void
+reads_open(struct replica *r, bool open)
+{
+	pthread_mutex_lock(&r->gate_lock);
+	gate_set_open(r->gate, open);
+	pthread_mutex_unlock(&r->gate_lock);
+}
+
+void
+reads_mark(struct replica *r, struct entry *const *entries, size_t count)
+{
+	pthread_mutex_lock(&r->gate_lock);
+	for (size_t i = 0; i < count; i++) {
+		const struct entry *e = entries[i];
+		gate_mark(r->gate, e->keys, e->key_count, e->at.seq);
+	}
+	pthread_mutex_unlock(&r->gate_lock);
+}
+
+void
+reads_truncate(struct replica *r, uint64_t from_seq)
+{
+	pthread_mutex_lock(&r->gate_lock);
+	gate_truncate(r->gate, from_seq);
+	pthread_mutex_unlock(&r->gate_lock);
+}
+
+void
+reads_applied(struct replica *r, uint64_t seq)
+{
+	pthread_mutex_lock(&r->gate_lock);
+	gate_set_applied(r->gate, seq);
+	pthread_cond_broadcast(&r->gate_moved);
+	pthread_mutex_unlock(&r->gate_lock);
+}
+
+/* With the lock held, which the wait gives up. */
+static bool
+wait_for_applied(struct replica *r, uint64_t seq)
+{
+	uint64_t deadline = clock_ms() + DIRTY_WAIT_MS;
+	while (gate_applied(r->gate) < seq) {
+		if (!wait_until(&r->gate_moved, &r->gate_lock, deadline))
+			return gate_applied(r->gate) >= seq;
+	}
+	return true;
+}
+
+int
+replica_read(struct replica *r, uint64_t key)
+{
+	struct read read;
+	uint64_t wait_for = 0;
+
+	read_start(&read);
+	pthread_mutex_lock(&r->gate_lock);
+	while (read_next(&read) == READ_CHECK || read_next(&read) == READ_WAIT) {
+		if (read_next(&read) == READ_CHECK) {
+			enum gate_verdict verdict = gate_check(r->gate, key, &wait_for);
+			read_checked(&read, verdict, wait_for);
+		} else {
+			read_waited(&read, wait_for_applied(r, read.wait_for));
+		}
+	}
+	pthread_mutex_unlock(&r->gate_lock);
+	return read_next(&read) == READ_ROWS ? 0 : -1;
+}
+
+bool
+replica_serving(struct replica *r)
+{
+	pthread_mutex_lock(&r->gate_lock);
+	bool open = gate_is_open(r->gate);
+	pthread_mutex_unlock(&r->gate_lock);
+	return open;
+}

@@ -1,0 +1,244 @@
+#include "replica/replica.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "fcgi/base/clock.h"
+#include "fcgi/base/wait.h"
+#include "fcgi/base/xalloc.h"
+#include "fcgi/log.h"
+#include "replica/replicator.h"
+
+#define STOP_MS 3000
+
+/* ---- The machine as the core calls it: the service's rules, and the store's log ---- */
+
+static bool
+machine_decided(void *ctx, const struct op *op, struct buf *answer)
+{
+	const struct machine *rules = ((struct replica *)ctx)->rules;
+	return rules->decided(rules->ctx, op, answer);
+}
+
+static void
+machine_begin(void *ctx)
+{
+	const struct machine *rules = ((struct replica *)ctx)->rules;
+	rules->begin(rules->ctx);
+}
+
+static void
+machine_execute(void *ctx, const struct op *op, uint64_t time_ms, struct outcome *out)
+{
+	const struct machine *rules = ((struct replica *)ctx)->rules;
+	rules->execute(rules->ctx, op, time_ms, out);
+}
+
+static struct entry *
+machine_log_read(void *ctx, uint64_t seq)
+{
+	return store_entry(((struct replica *)ctx)->store, seq);
+}
+
+/* ---- Starting, stopping ---- */
+
+static uint64_t
+random_boot(void)
+{
+	uint64_t boot = 0;
+	while (boot == 0) {
+		struct uuid random = uuid_random();
+		memcpy(&boot, random.bytes, sizeof(boot));
+	}
+	return boot;
+}
+
+/* Every replica of our service is a member; all but ourselves are peers. */
+static void
+find_members(
+    struct replica *r, const struct nodes *nodes, const struct node *self, struct core_config *core)
+{
+	for (size_t i = 0; i < nodes->count; i++) {
+		const struct node *n = &nodes->node[i];
+		if (n->service != self->service)
+			continue;
+		if (core->member_count == CORE_MEMBERS_MAX)
+			log_fatal("the node file has more than %d replicas of a service",
+			    CORE_MEMBERS_MAX);
+		core->members[core->member_count++] = n->id;
+		if (n->id != self->id)
+			peer_client_add(r->client, n->id, n->address);
+	}
+}
+
+static struct core *
+make_core(struct replica *r, const struct nodes *nodes, const struct node *self)
+{
+	struct core_config config = {
+	    .self = self->id,
+	    .role = self->primary ? CORE_PRIMARY : CORE_BACKUP,
+	    .boot = random_boot(),
+	    .incarnation_if_new = uuid_random(),
+	    .machine = &r->machine,
+	};
+	struct core_durable durable;
+
+	find_members(r, nodes, self, &config);
+	store_load(r->store, &durable);
+	r->incarnation = durable.incarnation;
+	r->last_seq = durable.last.seq;
+	reads_applied(r, durable.applied.seq);
+	return core_new(&config, &durable);
+}
+
+static void
+wake(void *client)
+{
+	peer_client_wake(client);
+}
+
+struct replica *
+replica_start(const struct replica_config *config)
+{
+	const struct node *self = nodes_find(config->nodes, config->name);
+	if (self == NULL)
+		log_fatal("the node file has no replica %s", config->name);
+
+	struct replica *r = xcalloc(1, sizeof(*r));
+	r->self = self->id;
+	r->store = config->store;
+	r->cache = config->cache;
+	r->rules = config->machine;
+	r->machine =
+	    (struct machine){r, machine_decided, machine_begin, machine_execute, machine_log_read};
+	r->client = peer_client_new(config->secret);
+	inbox_init(&r->inbox, wake, r->client);
+	submissions_init(&r->submitted);
+	pthread_mutex_init(&r->status_lock, NULL);
+	reads_init(r);
+	r->core = make_core(r, config->nodes, self);
+	core_status(r->core, &r->status);
+	perform_join_cache(r);
+	if (pthread_create(&r->thread, NULL, replicator_main, r) != 0)
+		log_fatal("no thread for the replicator");
+	return r;
+}
+
+void
+replica_stop(struct replica *r)
+{
+	atomic_store(&r->stop_by, clock_ms() + STOP_MS);
+	inbox_close(&r->inbox);
+	pthread_join(r->thread, NULL);
+	core_free(r->core);
+	reads_destroy(r);
+	pthread_mutex_destroy(&r->status_lock);
+	inbox_destroy(&r->inbox);
+	peer_client_free(r->client);
+	free(r);
+}
+
+/* ---- Writing ---- */
+
+static struct submission *
+submission_new(struct op *op, replica_done done, void *arg)
+{
+	struct submission *s = xcalloc(1, sizeof(*s));
+	*s = (struct submission){.op = op, .done = done, .arg = arg};
+	op->ticket = (uintptr_t)s;
+	return s;
+}
+
+static void
+refuse(struct submission_list *l)
+{
+	for (struct submission *s; (s = l->first) != NULL;) {
+		struct replica_answer answer = {.result = CORE_OVERLOADED};
+		submissions_remove(l, s);
+		op_free(s->op);
+		s->done(s->arg, &answer);
+		free(s);
+	}
+}
+
+void
+replica_submit(struct replica *r, struct op **ops, void **args, size_t count, replica_done done)
+{
+	struct submission_list l;
+
+	submissions_init(&l);
+	for (size_t i = 0; i < count; i++)
+		submissions_push(&l, submission_new(ops[i], done, args[i]));
+	if (!inbox_submit(&r->inbox, &l))
+		refuse(&l);
+}
+
+/* A thread waiting for all of its operations. */
+struct writer {
+	pthread_mutex_t lock;
+	pthread_cond_t ready;
+	size_t left;
+};
+
+struct written {
+	struct writer *writer;
+	struct replica_answer *answer;
+};
+
+static void
+note_written(void *arg, struct replica_answer *answer)
+{
+	struct written *w = arg;
+	struct writer *writer = w->writer;
+
+	*w->answer = *answer;
+	answer->bytes = (struct buf){0};
+	pthread_mutex_lock(&writer->lock);
+	if (--writer->left == 0)
+		pthread_cond_signal(&writer->ready);
+	pthread_mutex_unlock(&writer->lock);
+}
+
+void
+replica_write(struct replica *r, struct op **ops, struct replica_answer *answers, size_t count)
+{
+	struct writer writer = {.left = count};
+	struct written *written = xcalloc(count, sizeof(*written));
+	void **args = xcalloc(count, sizeof(*args));
+
+	pthread_mutex_init(&writer.lock, NULL);
+	pthread_cond_init(&writer.ready, NULL);
+	for (size_t i = 0; i < count; i++) {
+		written[i] = (struct written){&writer, &answers[i]};
+		args[i] = &written[i];
+	}
+	replica_submit(r, ops, args, count, note_written);
+	pthread_mutex_lock(&writer.lock);
+	while (writer.left > 0)
+		pthread_cond_wait(&writer.ready, &writer.lock);
+	pthread_mutex_unlock(&writer.lock);
+	pthread_cond_destroy(&writer.ready);
+	pthread_mutex_destroy(&writer.lock);
+	free(args);
+	free(written);
+}
+
+/* ---- Peers, status ---- */
+
+int
+replica_receive(struct replica *r, const void *body, size_t len, struct buf *answer)
+{
+	struct message m;
+
+	if (message_decode(body, len, &m) != 0)
+		return 400;
+	return inbox_ask(&r->inbox, &m, answer);
+}
+
+void
+replica_status(struct replica *r, struct core_status *out)
+{
+	pthread_mutex_lock(&r->status_lock);
+	*out = r->status;
+	pthread_mutex_unlock(&r->status_lock);
+}

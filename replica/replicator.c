@@ -1,0 +1,197 @@
+/*
+ * The replicator thread: takes whatever has come in, lets the core make a step of it, carries the
+ * step out, sleeps until there is more. All operations that wait go into one step, so that batches
+ * grow with the load.
+ */
+#include <stdlib.h>
+
+#include "fcgi/base/clock.h"
+#include "fcgi/base/xalloc.h"
+#include "fcgi/log.h"
+#include "replica/replicator.h"
+
+#define CHORES_MS 100
+#define PRUNE_AT_ONCE 2000 /* entries, so that the log's end never waits long for its beginning */
+
+/* ---- Inputs ---- */
+
+/* Nothing in a step's actions answers a message the core makes nothing of: its sender is told so,
+ * and need not wait. */
+static void
+answer_question(struct replica *r, struct question *q)
+{
+	r->asking = q;
+	perform(r, core_message(r->core, clock_ms(), clock_wall_ms(), &q->message));
+	if (r->asking != NULL)
+		inbox_answer(&r->inbox, q, 503);
+	r->asking = NULL;
+}
+
+static void
+submit(struct replica *r, struct submission_list *l)
+{
+	struct op *ops[INBOX_OPERATIONS];
+	size_t count = 0;
+
+	for (struct submission *s = l->first; s != NULL; s = s->next)
+		ops[count++] = s->op;
+	submissions_move(&r->submitted, l);
+	perform(r, core_submit(r->core, clock_ms(), clock_wall_ms(), ops, count));
+}
+
+static void
+take_inbox(struct replica *r)
+{
+	struct submission_list submissions;
+	struct question *q, *next;
+
+	submissions_init(&submissions);
+	inbox_take(&r->inbox, &submissions, &q);
+	for (; q != NULL; q = next) {
+		next = q->next;
+		answer_question(r, q);
+	}
+	if (submissions.count > 0)
+		submit(r, &submissions);
+}
+
+/* The answer to a request of ours, or the news that there will be none. */
+static void
+request_ended(void *arg, uint32_t id, uint64_t request, int status, const struct buf *answer)
+{
+	struct replica *r = arg;
+	struct message m = {0};
+	bool answered = (status == 200 || status == 409) &&
+			message_decode(answer->data, answer->len, &m) == 0 && m.from == id;
+
+	if (answered)
+		perform(r, core_message(r->core, clock_ms(), clock_wall_ms(), &m));
+	else
+		perform(r, core_send_failed(r->core, clock_ms(), clock_wall_ms(), id, request));
+	message_clear(&m);
+}
+
+/* ---- Chores ---- */
+
+/*
+ * Entries go when every member has them. A primary knows from what its backups said last; for a
+ * backup it follows from their being committed, since nothing is without all members. (A member
+ * that lost its store since needs the entries again: the primary keeps them until it has them.)
+ */
+static bool
+everybody_has(const struct core_status *status, uint64_t below)
+{
+	if (status->phase != CORE_ACTIVE && status->phase != CORE_IN_SYNC)
+		return false;
+	for (unsigned i = 0; i < status->peer_count; i++) {
+		if (!status->peers[i].reachable || status->peers[i].last.seq + 1 < below)
+			return false;
+	}
+	return status->applied >= below;
+}
+
+static void
+prune(struct replica *r, const struct core_status *status)
+{
+	struct store_stats stats;
+
+	if (status->applied <= REPLICA_LOG_KEEP + PRUNE_AT_ONCE)
+		return;
+	store_stats(r->store, &stats);
+	uint64_t below = stats.log_first + PRUNE_AT_ONCE;
+	if (below <= status->applied - REPLICA_LOG_KEEP && everybody_has(status, below))
+		store_prune(r->store, below);
+}
+
+static void
+do_chores(struct replica *r, uint64_t now)
+{
+	if (now < r->chores_at)
+		return;
+	r->chores_at = now + CHORES_MS;
+	perform_join_cache(r);
+	prune(r, &r->status);
+}
+
+/* ---- Status ---- */
+
+static void
+tell_phase(const struct core_status *s)
+{
+	static const char *const names[] = {
+	    [CORE_PROMISING] = "asks for promises",
+	    [CORE_ADOPTING] = "adopts the longest log",
+	    [CORE_TAIL] = "commits the log's tail",
+	    [CORE_ACTIVE] = "is active",
+	    [CORE_FENCED] = "is fenced: another primary has a higher epoch",
+	    [CORE_JOINING] = "waits to be confirmed",
+	    [CORE_IN_SYNC] = "is in sync",
+	};
+	log_info("%s %s: epoch %u.%u, last entry %llu, applied %llu",
+	    s->role == CORE_PRIMARY ? "primary" : "backup", names[s->phase], s->epoch.counter,
+	    s->epoch.replica, (unsigned long long)s->last.seq, (unsigned long long)s->applied);
+}
+
+static void
+publish_status(struct replica *r)
+{
+	struct core_status status;
+
+	core_status(r->core, &status);
+	bool news = status.phase != r->status.phase;
+	pthread_mutex_lock(&r->status_lock);
+	r->status = status;
+	pthread_mutex_unlock(&r->status_lock);
+	if (news)
+		tell_phase(&status);
+}
+
+/* ---- The thread ---- */
+
+/* Asked to stop, and nobody waits any more, or has waited long enough. */
+static bool
+finished(struct replica *r, uint64_t now)
+{
+	uint64_t stop_by = atomic_load(&r->stop_by);
+	return stop_by != 0 && (r->submitted.count == 0 || now >= stop_by);
+}
+
+static void
+rest(struct replica *r)
+{
+	uint64_t now = clock_ms(), until = core_deadline(r->core);
+	if (until > r->chores_at)
+		until = r->chores_at;
+	if (until > now && inbox_fall_asleep(&r->inbox))
+		peer_client_wait(r->client, (unsigned)(until - now));
+}
+
+static void
+dismiss_all(struct replica *r)
+{
+	for (struct submission *s; (s = r->submitted.first) != NULL;) {
+		struct replica_answer answer = {.result = CORE_UNKNOWN};
+		perform_finish(r, s, &answer);
+	}
+}
+
+void *
+replicator_main(void *replica)
+{
+	struct replica *r = replica;
+
+	perform(r, core_start(r->core, clock_ms()));
+	for (;;) {
+		take_inbox(r);
+		peer_client_run(r->client, request_ended, r);
+		if (clock_ms() >= core_deadline(r->core))
+			perform(r, core_tick(r->core, clock_ms(), clock_wall_ms()));
+		publish_status(r);
+		do_chores(r, clock_ms());
+		if (finished(r, clock_ms()))
+			break;
+		rest(r);
+	}
+	dismiss_all(r);
+	return NULL;
+}

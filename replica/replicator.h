@@ -1,0 +1,69 @@
+/*
+ * A replica's inside, shared by the files of its shell:
+ *   replica.c     starting, stopping, writing, status      inbox.[ch]        what comes in
+ *   replicator.c  the thread: inputs into core steps       peer_client.[ch]  requests to others
+ *   perform.c     the actions that come out of a step      reads.c           the gate, for readers
+ *
+ * LOCK ORDER. Inbox, gate and status have a mutex each, and no thread ever holds two of them.
+ * None is held while the disk or the network is at work, while a done callback runs (which may
+ * take locks of its own), or over a call into the store or the cache.
+ */
+#ifndef BAZAR_REPLICATOR_H
+#define BAZAR_REPLICATOR_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "replica/core/gate.h"
+#include "replica/inbox.h"
+#include "replica/peer_client.h"
+#include "replica/replica.h"
+
+/* Kept even when every member has them: what people look at after something went wrong. */
+#define REPLICA_LOG_KEEP 100000
+
+struct replica {
+	/* fixed at start */
+	uint32_t self;
+	struct store *store;
+	struct cache *cache;
+	const struct machine *rules; /* the service's */
+	struct machine machine;      /* the same with log_read, as the core calls it */
+
+	/* shared */
+	struct inbox inbox;
+	pthread_mutex_t gate_lock;
+	pthread_cond_t gate_moved; /* applied_seq has grown */
+	struct gate *gate;
+	pthread_mutex_t status_lock;
+	struct core_status status; /* as of the last step */
+	_Atomic uint64_t stop_by;  /* 0: go on */
+
+	/* the replicator thread's own */
+	pthread_t thread;
+	struct core *core;
+	struct peer_client *client;
+	struct submission_list submitted; /* the core has not answered yet */
+	struct question *asking;          /* the message the core looks at now */
+	struct uuid incarnation;
+	uint64_t last_seq; /* of the log */
+	uint64_t chores_at;
+};
+
+/* replicator.c */
+void *replicator_main(void *replica);
+
+/* perform.c */
+void perform(struct replica *r, const struct core_actions *actions);
+void perform_join_cache(struct replica *r);
+void perform_finish(struct replica *r, struct submission *s, struct replica_answer *answer);
+
+/* reads.c */
+void reads_init(struct replica *r);
+void reads_destroy(struct replica *r);
+void reads_open(struct replica *r, bool open);
+void reads_mark(struct replica *r, struct entry *const *entries, size_t count);
+void reads_truncate(struct replica *r, uint64_t from_seq);
+void reads_applied(struct replica *r, uint64_t seq);
+
+#endif
