@@ -16,7 +16,8 @@
 /* OTHER is any method that no route has. */
 enum method { METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_OPTIONS, METHOD_OTHER };
 
-/* NULL: absent or empty. The bytes belong to the front and live as long as the request. */
+/* NULL: absent, or empty (but an empty idempotency key is a mistake, and shown). The bytes belong
+ * to the front and live as long as the request. */
 struct request_headers {
 	const char *host;
 	const char *origin;

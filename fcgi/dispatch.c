@@ -1,0 +1,313 @@
+#include "fcgi/dispatch.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "fcgi/base/text.h"
+#include "fcgi/guard.h"
+#include "fcgi/metrics.h"
+#include "fcgi/service.h"
+
+#define KEY_MAX 255
+#define ALLOW_MAX 64
+
+/* ---- Finding the row ---- */
+
+/* The next segment of a pattern: its bytes, and the rest in *pattern. */
+static const char *
+pattern_segment(const char **pattern, size_t *len)
+{
+	const char *segment = *pattern + 1; /* behind the slash */
+	*len = strcspn(segment, "/");
+	*pattern = segment + *len;
+	return segment;
+}
+
+static bool
+matches(const char *pattern, const struct request *q)
+{
+	size_t len;
+	for (size_t i = 0; i < q->segment_count; i++) {
+		if (*pattern == '\0' || i == REQUEST_SEGMENTS)
+			return false;
+		const char *want = pattern_segment(&pattern, &len), *got = q->segment[i];
+		if (*want == '{' ? *got == '\0' : strlen(got) != len || memcmp(want, got, len) != 0)
+			return false;
+	}
+	return *pattern == '\0';
+}
+
+/* The row of path and method; NULL: none. *allowed: bits of the methods the path has rows for. */
+static const struct route *
+find(const struct router *router, const struct request *q, unsigned *slot, unsigned *allowed)
+{
+	enum method method = q->method == METHOD_HEAD ? METHOD_GET : q->method;
+	const struct route *found = NULL;
+	*allowed = 0;
+	for (size_t t = 0; t < ROUTER_TABLES; t++) {
+		const struct route *table = router->tables[t];
+		for (size_t i = 0; table != NULL && table[i].handler != NULL; i++) {
+			if (!matches(table[i].path, q))
+				continue;
+			*allowed |= 1u << table[i].method;
+			if (table[i].method == method) {
+				found = &table[i];
+				*slot = router->slots[t] + (unsigned)i;
+			}
+		}
+	}
+	return found;
+}
+
+static void
+add_allow(struct response *r, unsigned allowed)
+{
+	static const enum method order[] = {METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT};
+	char list[ALLOW_MAX] = "";
+	if (allowed & 1u << METHOD_GET)
+		allowed |= 1u << METHOD_HEAD;
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+		if (allowed & 1u << order[i]) {
+			strcat(list, request_method_name(order[i]));
+			strcat(list, ", ");
+		}
+	strcat(list, "OPTIONS");
+	response_header(r, "Allow", list);
+}
+
+/* No row for the method: 404, 405, or the answer to OPTIONS. */
+static void
+answer_without_row(struct call *c, unsigned allowed)
+{
+	if (allowed == 0) {
+		problem(c->r, c->q, PROBLEM_NOT_FOUND, "There is nothing at this address.");
+		return;
+	}
+	add_allow(c->r, allowed);
+	if (c->q->method == METHOD_OPTIONS)
+		c->r->status = 204;
+	else
+		problem(c->r, c->q, PROBLEM_METHOD, "This address does not know that method.");
+}
+
+/* ---- What a row asks for. Each check returns false when it has answered. ---- */
+
+static bool
+check_origin(struct call *c)
+{
+	const struct request_headers *h = &c->q->header;
+	if (!(c->route->flags & (ROUTE_WRITE | ROUTE_ADMIN)))
+		return true;
+	bool foreign = (c->route->flags & ROUTE_WRITE) &&
+		       (!guard_origin(h->origin, h->host) || !guard_site(h->sec_fetch_site));
+	if (!foreign && guard_host(c->worker->settings->hosts, h->host))
+		return true;
+	problem(c->r, c->q, PROBLEM_FORBIDDEN_ORIGIN,
+	    foreign ? "Pages of other sites may not do this."
+		    : "This server does not go by the name in the Host header.");
+	return false;
+}
+
+static bool
+check_permission(struct call *c)
+{
+	const struct request_headers *h = &c->q->header;
+	const char *token = c->worker->settings->admin_token;
+	bool refused = false;
+	if (c->route->flags & ROUTE_INTERNAL)
+		refused = !guard_equal(c->worker->secret, h->bazar_secret);
+	else if ((c->route->flags & ROUTE_ADMIN) && *token != '\0')
+		refused = !guard_equal(token, guard_bearer(h->authorization));
+	if (!refused)
+		return true;
+	response_header(c->r, "WWW-Authenticate", "Bearer realm=\"bazar\"");
+	problem(c->r, c->q, PROBLEM_UNAUTHORIZED, "This call needs a token that was not shown.");
+	return false;
+}
+
+static bool
+bind_segment(struct call *c, const char *name, const char *text)
+{
+	if (strncmp(name, "{id}", 4) == 0) {
+		c->id = text_parse_id(text);
+		if (c->id == 0)
+			problem(c->r, c->q, PROBLEM_BAD_REQUEST,
+			    "A book's id is a positive decimal number of at most 18 digits.");
+		return c->id != 0;
+	}
+	if (strncmp(name, "{order}", 7) == 0) {
+		bool good = uuid_parse_text(text, &c->order);
+		if (!good)
+			problem(c->r, c->q, PROBLEM_BAD_REQUEST, "An order's id is a UUID.");
+		return good;
+	}
+	c->topic = text;
+	return true;
+}
+
+static bool
+check_path(struct call *c)
+{
+	const char *pattern = c->route->path;
+	size_t len;
+	for (size_t i = 0; *pattern != '\0'; i++) {
+		const char *name = pattern_segment(&pattern, &len);
+		if (*name == '{' && !bind_segment(c, name, c->q->segment[i]))
+			return false;
+	}
+	return true;
+}
+
+/* Whether `name` is one of the words of `list`. */
+static bool
+listed(const char *list, const char *name)
+{
+	size_t len = strlen(name);
+	for (const char *at = list; len > 0 && (at = strstr(at, name)) != NULL; at += len)
+		if ((at == list || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
+			return true;
+	return false;
+}
+
+static bool
+check_params(struct call *c)
+{
+	const struct request *q = c->q;
+	for (size_t i = 0; i < q->param_count; i++) {
+		const char *name = q->param[i].name;
+		bool known = c->route->params != NULL && listed(c->route->params, name);
+		if (known && request_param(q, name) == q->param[i].value)
+			continue;
+		problem(c->r, q, PROBLEM_BAD_REQUEST,
+		    known ? "A query parameter stands there twice."
+			  : "This address does not know that query parameter.");
+		return false;
+	}
+	return true;
+}
+
+static bool
+check_key(struct call *c)
+{
+	const char *key = c->q->header.idempotency_key;
+	if (key == NULL || !(c->route->flags & ROUTE_KEYED))
+		return true;
+	size_t len = strlen(key);
+	bool good = len >= 1 && len <= KEY_MAX;
+	for (size_t i = 0; good && i < len; i++)
+		good = key[i] >= ' ' && key[i] <= '~';
+	if (!good)
+		problem(c->r, c->q, PROBLEM_BAD_REQUEST,
+		    "An Idempotency-Key is 1 to 255 printable ASCII characters.");
+	c->key = key;
+	return good;
+}
+
+static bool
+check_body(struct call *c)
+{
+	const struct request *q = c->q;
+	if (c->route->body_max == 0)
+		return true;
+	if (q->body_too_large || q->body_len > c->route->body_max) {
+		problem(c->r, q, PROBLEM_TOO_LARGE, "The body is longer than %zu bytes.",
+		    c->route->body_max);
+		return false;
+	}
+	if (q->body_len > 0 && !(c->route->flags & ROUTE_BINARY) &&
+	    !request_is_json(q->header.content_type)) {
+		problem(c->r, q, PROBLEM_UNSUPPORTED_TYPE, "The body must be application/json.");
+		return false;
+	}
+	return true;
+}
+
+/* ---- The answer's common headers ---- */
+
+static void
+add_etag(struct call *c)
+{
+	struct response *r = c->r;
+	if (r->etag[0] == '\0')
+		response_etag(r);
+	response_header(r, "ETag", r->etag);
+	const char *condition = c->q->header.if_none_match;
+	if (condition != NULL && etag_listed(condition, r->etag))
+		r->status = 304;
+}
+
+static void
+finish(struct call *c)
+{
+	struct response *r = c->r;
+	bool is_read = c->route != NULL && !(c->route->flags & ROUTE_WRITE);
+	response_header(r, "Cache-Control", is_read ? "no-cache" : "no-store");
+	if (!r->from_cache)
+		response_header(r, "X-Served-By", c->worker->node->name);
+	if (c->route != NULL && (c->route->flags & ROUTE_ETAG) && r->status == 200)
+		add_etag(c);
+	r->no_body = c->q->method == METHOD_HEAD;
+}
+
+/* ---- Dispatch ---- */
+
+/* Returns the metrics slot of the row. */
+static unsigned
+answer(const struct router *router, struct call *c, struct request *q)
+{
+	unsigned slot = METRICS_OTHER, allowed;
+	const char *why;
+	if (request_parse(q, q->target, &why) != 0) {
+		problem(c->r, q, PROBLEM_BAD_REQUEST, "%s", why);
+		return slot;
+	}
+	c->route = find(router, q, &slot, &allowed);
+	if (c->route == NULL)
+		answer_without_row(c, allowed);
+	else if (check_origin(c) && check_permission(c) && check_path(c) && check_params(c) &&
+		 check_key(c) && check_body(c))
+		c->route->handler(c);
+	return slot;
+}
+
+static uint64_t
+now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+void
+router_answer(void *arg, struct request *q, struct response *r)
+{
+	const struct router *router = arg;
+	uint64_t began = now_ns();
+	struct call c = {.worker = router->worker, .q = q, .r = r};
+	unsigned slot = answer(router, &c, q);
+	finish(&c);
+	metrics_count(c.worker->metrics, slot, r->status, now_ns() - began);
+}
+
+static unsigned
+count_rows(struct metrics *m, const struct route *table)
+{
+	unsigned first = METRICS_OTHER;
+	for (size_t i = 0; table[i].handler != NULL; i++) {
+		unsigned slot =
+		    metrics_route(m, request_method_name(table[i].method), table[i].path);
+		if (i == 0)
+			first = slot;
+	}
+	return first;
+}
+
+void
+router_init(
+    struct router *router, struct worker *w, const struct route *first, const struct route *second)
+{
+	*router = (struct router){.worker = w, .tables = {first, second}};
+	for (size_t t = 0; t < ROUTER_TABLES; t++)
+		if (router->tables[t] != NULL)
+			router->slots[t] = count_rows(w->metrics, router->tables[t]);
+}

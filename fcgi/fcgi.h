@@ -1,0 +1,44 @@
+/*
+ * FastCGI, and the only file that knows libfcgi: a listening socket, its connections, and the
+ * threads that answer what comes in on them.
+ *
+ * nginx may keep more connections open than there are threads, so none belongs to a thread: all
+ * wait in one epoll set, and whichever thread is free takes the next one that is ready, for one
+ * request.
+ */
+#ifndef BAZAR_FCGI_H
+#define BAZAR_FCGI_H
+
+#include <stddef.h>
+
+#include "fcgi/request.h"
+#include "fcgi/response.h"
+
+struct fcgi_pool;
+
+/* Answers one request; any number of threads at a time. `q` holds method, target, headers and
+ * body; the rest is up to request_parse. `r` was reset. */
+typedef void (*fcgi_handler)(void *arg, struct request *q, struct response *r);
+
+struct fcgi_config {
+	int listen_fd; /* a listening stream socket; stays open after fcgi_stop */
+	unsigned threads;
+	size_t body_max; /* bytes; what is longer is read and thrown away (body_too_large) */
+	fcgi_handler handler;
+	void *arg;
+};
+
+/* Once in a process, before the first pool and before other threads: signals, open files. */
+int fcgi_setup(void);
+
+/* NULL: errno. The threads block all signals. */
+struct fcgi_pool *fcgi_start(const struct fcgi_config *config);
+
+/*
+ * Takes no new connections, answers what was asked on the open ones, and ends the threads. Open
+ * connections stay so until the process ends: nginx then repeats reads elsewhere. -1: some request
+ * was not done after `wait_ms`; its thread goes on, and the pool must not be touched again.
+ */
+int fcgi_stop(struct fcgi_pool *pool, unsigned wait_ms);
+
+#endif

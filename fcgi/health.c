@@ -1,0 +1,130 @@
+#include "fcgi/health.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "fcgi/base/clock.h"
+#include "fcgi/peer.h"
+#include "fcgi/service.h"
+
+static const char *
+phase_name(enum core_phase phase)
+{
+	switch (phase) {
+	case CORE_PROMISING:
+		return "promising";
+	case CORE_ADOPTING:
+		return "adopting";
+	case CORE_TAIL:
+		return "tail";
+	case CORE_ACTIVE:
+		return "active";
+	case CORE_FENCED:
+		return "fenced";
+	case CORE_JOINING:
+		return "joining";
+	case CORE_IN_SYNC:
+		return "in-sync";
+	}
+	return "unknown";
+}
+
+void
+health_alive(struct call *c)
+{
+	struct jsonw w = response_success(c->r, NULL);
+	jsonw_close(&w, '}');
+}
+
+/* Entry 1 holds the first contents: before it is applied there is nothing to serve. */
+void
+health_ready(struct call *c)
+{
+	struct core_status core;
+	replica_status(c->worker->replica, &core);
+	bool active = core.role == CORE_BACKUP || core.phase == CORE_ACTIVE;
+	if (active && core.applied >= 1 && replica_serving(c->worker->replica)) {
+		health_alive(c);
+		return;
+	}
+	problem(c->r, c->q, PROBLEM_OVERLOADED, "Not ready: %s, applied up to entry %llu.",
+	    phase_name(core.phase), (unsigned long long)core.applied);
+}
+
+void
+health_metrics(struct call *c)
+{
+	c->r->type = "text/plain; version=0.0.4; charset=utf-8";
+	metrics_render(c->worker, &c->r->body);
+}
+
+/* ---- Status ---- */
+
+static void
+write_peers(struct jsonw *w, const struct core_status *core)
+{
+	jsonw_open(w, "peers", '[');
+	for (unsigned i = 0; i < core->peer_count; i++) {
+		jsonw_open(w, NULL, '{');
+		jsonw_uint(w, "id", core->peers[i].id);
+		jsonw_bool(w, "reachable", core->peers[i].reachable);
+		jsonw_bool(w, "in_sync", core->peers[i].in_sync);
+		peer_write_position(w, "last", &core->peers[i].last);
+		jsonw_close(w, '}');
+	}
+	jsonw_close(w, ']');
+}
+
+static void
+write_core(struct jsonw *w, const struct core_status *core)
+{
+	char incarnation[UUID_TEXT];
+	uuid_print(&core->incarnation, incarnation);
+	jsonw_text(w, "role", core->role == CORE_PRIMARY ? "primary" : "backup");
+	jsonw_text(w, "phase", phase_name(core->phase));
+	peer_write_epoch(w, "epoch", core->epoch);
+	jsonw_text(w, "incarnation", incarnation);
+	peer_write_position(w, "last", &core->last);
+	peer_write_position(w, "commit", &core->commit);
+	jsonw_uint(w, "applied", core->applied);
+	jsonw_bool(w, "in_doubt", core->in_doubt);
+	jsonw_bool(w, "writable", core->writable);
+	jsonw_uint(w, "queue", core->queued);
+	write_peers(w, core);
+}
+
+static void
+write_cache(struct jsonw *w, struct cache *cache)
+{
+	struct cache_stats stats;
+	if (cache == NULL || cache_stats(cache, &stats) != 0) {
+		jsonw_null(w, "cache");
+		return;
+	}
+	jsonw_open(w, "cache", '{');
+	jsonw_bool(w, "ready", stats.ready);
+	jsonw_uint(w, "entries", stats.entries);
+	jsonw_uint(w, "max_entries", stats.max_entries);
+	jsonw_uint(w, "hits", stats.hits);
+	jsonw_uint(w, "misses", stats.misses);
+	jsonw_close(w, '}');
+}
+
+void
+health_status(struct call *c)
+{
+	struct core_status core;
+	replica_status(c->worker->replica, &core);
+	struct jsonw w = response_success(c->r, NULL);
+	jsonw_open(&w, "data", '{');
+	jsonw_text(&w, "name", c->worker->node->name);
+	jsonw_text(&w, "service", node_service_name(c->worker->node->service));
+	jsonw_uint(&w, "id", c->worker->node->id);
+	jsonw_uint(&w, "pid", (uint64_t)getpid());
+	jsonw_uint(&w, "uptime", (clock_wall_ms() - c->worker->started_ms) / 1000);
+	jsonw_bool(&w, "serving", replica_serving(c->worker->replica));
+	write_core(&w, &core);
+	write_cache(&w, c->worker->cache);
+	jsonw_close(&w, '}');
+	jsonw_close(&w, '}');
+}

@@ -1,0 +1,160 @@
+#include "fcgi/peer.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fcgi/base/hash.h"
+#include "fcgi/health.h"
+#include "fcgi/reads.h"
+#include "fcgi/service.h"
+#include "replica/core/message.h"
+
+/* ---- Replication ---- */
+
+static void
+post_replicate(struct call *c)
+{
+	c->r->type = "application/octet-stream";
+	c->r->status = replica_receive(c->worker->replica, c->q->body, c->q->body_len, &c->r->body);
+	if (c->r->status == 400)
+		problem(c->r, c->q, PROBLEM_BAD_BODY, "This is no message between replicas.");
+	else if (c->r->status == 503)
+		problem(c->r, c->q, PROBLEM_OVERLOADED, "This replica is stopping or too busy.");
+}
+
+/* ---- Pages of the log and of tables, for bazarctl ---- */
+
+struct jsonw
+peer_page_start(struct call *c, uint64_t applied_seq)
+{
+	struct jsonw w = response_success(c->r, NULL);
+	jsonw_uint(&w, "applied_seq", applied_seq);
+	jsonw_open(&w, "data", '[');
+	return w;
+}
+
+void
+peer_page_end(struct jsonw *w, const char *next)
+{
+	jsonw_close(w, ']');
+	if (next != NULL)
+		jsonw_text(w, "next", next);
+	else
+		jsonw_null(w, "next");
+	jsonw_close(w, '}');
+}
+
+void
+peer_write_epoch(struct jsonw *w, const char *key, struct epoch epoch)
+{
+	jsonw_open(w, key, '{');
+	jsonw_uint(w, "counter", epoch.counter);
+	jsonw_uint(w, "replica", epoch.replica);
+	jsonw_close(w, '}');
+}
+
+void
+peer_write_position(struct jsonw *w, const char *key, const struct position *p)
+{
+	jsonw_open(w, key, '{');
+	peer_write_epoch(w, "epoch", p->epoch);
+	jsonw_uint(w, "seq", p->seq);
+	jsonw_close(w, '}');
+}
+
+static void
+write_entry(struct jsonw *w, const struct entry *e)
+{
+	char op_id[UUID_TEXT], crc[17];
+	uuid_print(&e->op_id, op_id);
+	snprintf(crc, sizeof(crc), "%016" PRIx64, e->crc);
+	jsonw_open(w, NULL, '{');
+	peer_write_epoch(w, "epoch", e->at.epoch);
+	jsonw_uint(w, "seq", e->at.seq);
+	peer_write_position(w, "prev", &e->prev);
+	jsonw_uint(w, "time_ms", e->time_ms);
+	jsonw_text(w, "op_id", op_id);
+	jsonw_uint(w, "bytes", e->bytes_len);
+	jsonw_text(w, "crc", crc);
+	jsonw_close(w, '}');
+}
+
+/* Entries from seq `from` on (or from the oldest held). */
+static void
+get_log(struct call *c)
+{
+	uint64_t from;
+	size_t limit;
+	if (!read_number(c, "from", &from) || !read_limit(c, &limit))
+		return;
+	struct core_status status;
+	struct store_stats stats;
+	replica_status(c->worker->replica, &status);
+	store_stats(c->worker->store, &stats);
+	if (from < stats.log_first)
+		from = stats.log_first;
+	struct jsonw w = peer_page_start(c, status.applied);
+	for (; limit > 0 && from >= 1 && from <= stats.log_last; limit--, from++) {
+		struct entry *e = store_entry(c->worker->store, from);
+		if (e == NULL)
+			continue; /* pruned meanwhile */
+		write_entry(&w, e);
+		entry_free(e);
+	}
+	char next[24];
+	snprintf(next, sizeof(next), "%" PRIu64, from);
+	peer_page_end(&w, from <= stats.log_last ? next : NULL);
+}
+
+/* ---- One number for all tables ---- */
+
+static bool
+digest_row(void *arg, const uint8_t *key, size_t key_len, const uint8_t *value, size_t value_len)
+{
+	XXH3_state_t *state = arg;
+	uint64_t lengths[2] = {key_len, value_len};
+	XXH3_64bits_update(state, lengths, sizeof(lengths));
+	XXH3_64bits_update(state, key, key_len);
+	XXH3_64bits_update(state, value, value_len);
+	return true;
+}
+
+/* Equal on replicas whose tables are equal. Holds up writes while it reads everything: for when
+ * the shop is at rest. */
+static void
+get_digest(struct call *c)
+{
+	XXH3_state_t *state = XXH3_createState();
+	if (state == NULL)
+		abort();
+	XXH3_64bits_reset(state);
+	uint64_t applied = store_read_begin(c->worker->store);
+	const struct view *v = store_view(c->worker->store);
+	for (unsigned table = 0; table < c->worker->table_count; table++)
+		v->scan(v->ctx, (uint8_t)table, NULL, 0, digest_row, state);
+	store_read_end(c->worker->store);
+
+	char digest[17];
+	snprintf(digest, sizeof(digest), "%016" PRIx64, XXH3_64bits_digest(state));
+	XXH3_freeState(state);
+	struct jsonw w = response_success(c->r, NULL);
+	jsonw_open(&w, "data", '{');
+	jsonw_uint(&w, "applied_seq", applied);
+	jsonw_text(&w, "digest", digest);
+	jsonw_close(&w, '}');
+	jsonw_close(&w, '}');
+}
+
+const struct route peer_routes[] = {
+    {METHOD_GET, "/healthz", NULL, 0, 0, health_alive},
+    {METHOD_GET, "/readyz", NULL, 0, 0, health_ready},
+    {METHOD_GET, "/metrics", NULL, 0, 0, health_metrics},
+    {METHOD_GET, "/status", NULL, 0, 0, health_status},
+    {METHOD_POST, "/peer/replicate", NULL, PEER_BODY_MAX, ROUTE_INTERNAL | ROUTE_BINARY,
+	post_replicate},
+    {METHOD_GET, "/peer/log", "from limit", 0, ROUTE_INTERNAL, get_log},
+    {METHOD_GET, "/peer/digest", NULL, 0, ROUTE_INTERNAL, get_digest},
+    {0},
+};
