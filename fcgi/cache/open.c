@@ -22,7 +22,7 @@ enum found {
 };
 
 /* Whoever makes, judges or removes a segment holds its file's lock; the kernel lets it go when that
- * process ends. A time limit, because that process may also be stopped. */
+ * process dies. A time limit, because that process may also be stopped. */
 static int
 lock_file(int fd)
 {
@@ -157,7 +157,8 @@ find_segment(struct cache *c, bool any)
 		if (fd < 0)
 			return -1;
 		found = take_up(c, fd, any);
-		close(fd); /* lets the file's lock go; the mapping stays */
+		flock(fd, LOCK_UN); /* the mapping would keep it beyond close */
+		close(fd);
 		if (found != FOUND_MOVED)
 			return found == FOUND_USABLE ? 0 : -1;
 	}

@@ -10,6 +10,9 @@
 
 #define SEGMENT_MAGIC UINT64_C(0x31656863617a6142) /* "Bazache1" */
 
+#define LOCK_SPINS 200
+#define LOCK_PAUSE_NS 20000
+
 #ifdef CACHE_FAILPOINTS
 _Atomic int cache_fail_at;
 int cache_fail_signal = SIGKILL;
@@ -168,25 +171,38 @@ now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+/* Held for some 100 ns: a few more tries are much cheaper than going to sleep. */
+static int
+lock_at_once(pthread_mutex_t *mutex)
+{
+	int rc = pthread_mutex_trylock(mutex);
+
+	for (int i = 0; rc == EBUSY && i < LOCK_SPINS; i++)
+		rc = pthread_mutex_trylock(mutex);
+	return rc;
+}
+
 /*
- * All who wait count from the moment the first of them had to: a holder that is stopped costs one
- * wait, not one for each thread. (A waiter that gave up long ago and a holder that has the lock but
- * has not yet said so, a few instructions long, could make this kill a sound segment: an empty
- * cache, no more.)
+ * Whoever holds it has been put to sleep, or stopped. All who wait count from the moment the first
+ * of them had to, so that a stopped holder costs one wait, not one for each thread. (A waiter that
+ * gave up long ago and a holder that has the lock but has not yet said so, a few instructions long,
+ * could make this kill a sound segment: an empty cache, no more.)
  */
 static int
 lock_busy(struct segment *s, unsigned patience_ms)
 {
+	const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
 	uint64_t now = now_ms(), since = 0;
-	struct timespec until;
-	int rc;
+	int rc = EBUSY;
 
 	if (atomic_compare_exchange_strong(&s->head->stuck_since, &since, now) || since > now)
 		since = now;
-	until.tv_sec = (time_t)((since + patience_ms) / 1000);
-	until.tv_nsec = (long)((since + patience_ms) % 1000 * 1000000);
-	rc = pthread_mutex_clocklock(&s->head->mutex, CLOCK_MONOTONIC, &until);
-	if (rc == ETIMEDOUT && now_ms() >= since + LOCK_PATIENT_MS)
+	while (rc == EBUSY && now < since + patience_ms) {
+		nanosleep(&pause, NULL);
+		rc = lock_at_once(&s->head->mutex);
+		now = now_ms();
+	}
+	if (rc == EBUSY && now >= since + LOCK_PATIENT_MS)
 		segment_kill(s);
 	return rc;
 }
@@ -194,11 +210,11 @@ lock_busy(struct segment *s, unsigned patience_ms)
 int
 segment_lock(struct segment *s, unsigned patience_ms)
 {
-	int rc = pthread_mutex_trylock(&s->head->mutex);
+	int rc = lock_at_once(&s->head->mutex);
 
 	if (rc == EBUSY)
 		rc = lock_busy(s, patience_ms);
-	if (rc == ETIMEDOUT)
+	if (rc == EBUSY)
 		return -1;
 	if (rc != 0 && rc != EOWNERDEAD) {
 		segment_kill(s); /* given up by a user that did not repair it, or damaged */
