@@ -54,6 +54,9 @@ LINK    = $(CC) -pie -pthread $(HARDEN) $(CFLAGS) $(LDFLAGS) -Wl,-z,relro,-z,now
 # --as-needed: a program is bound only to the libraries it calls.
 LIBS    = $(PKG_LIBS) -ldb -lm
 
+# V=1 shows whole commands.
+Q = $(if $(V),,@echo '  $@';)
+
 # clang finds its way into libFuzzer; everything it feeds is instrumented too.
 FUZZ         = -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 FUZZ_COMPILE = $(CLANG) $(STD) $(WARN) -O1 -g $(CPPFLAGS) $(subst fuzzer,fuzzer-no-link,$(FUZZ)) -MMD -MP -c
@@ -106,26 +109,26 @@ $(B)/bazarctl:      $(CTL) $(B)/common.a
 $(B)/bazar-catalog $(B)/bazar-order: $(B)/common.a
 
 $(filter-out %/bazar-init,$(PROGRAMS)):
-	$(LINK) -o $@ $^ $(LIBS)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
 # The SQL engine exports a second copy of Berkeley DB's functions: it is linked here and nowhere else.
 $(B)/bazar-init: $(INIT) $(B)/common.a
-	$(LINK) -o $@ $^ $(PKG_LIBS) -ldb_sql
+	$(Q)$(LINK) -o $@ $^ $(PKG_LIBS) -ldb_sql
 
 # bazar-run finds schema, templates and pages beside itself; when installed, in ../share/bazar.
 $(B)/share: | $(B)/flags
-	ln -sfn '$(CURDIR)' $@
+	@ln -sfn '$(CURDIR)' $@
 
 $(B)/common.a: $(COMMON)
 $(B)/tested.a: $(TESTED)
 $(B)/fuzz.a: $(TESTED:$(B)/obj/%=$(B)/fuzz/%)
 %.a:
-	rm -f $@
-	$(AR) rcs $@ $^
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
 
 $(B)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(COMPILE) -o $@ $<
+	$(Q)$(COMPILE) -o $@ $<
 
 # Holds the flags of the last build: other flags make it newer, and everything is built again.
 $(B)/flags: FORCE
@@ -141,33 +144,33 @@ tests: $(UNIT) $(SIM) $(FAULT) $(BENCH)
 
 $(UNIT): $(call objs,tests/unit/*.c) $(B)/tested.a
 	@mkdir -p $(@D)
-	$(LINK) -o $@ $^ $(LIBS) $$(pkg-config --libs cunit)
+	$(Q)$(LINK) -o $@ $^ $(LIBS) $$(pkg-config --libs cunit)
 
 $(SIM): $(call objs,tests/sim/*.c replica/core/*.c fcgi/cache/*.c) $(B)/common.a
 	@mkdir -p $(@D)
-	$(LINK) -o $@ $^ $(LIBS)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
 # The cache with failpoints: places where a test can kill the process between two stores.
 $(B)/failpoints/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(COMPILE) -DCACHE_FAILPOINTS -o $@ $<
+	$(Q)$(COMPILE) -DCACHE_FAILPOINTS -o $@ $<
 
 FAILPOINTS = $(patsubst %.c,$(B)/failpoints/%.o,$(wildcard fcgi/cache/*.c))
 $(B)/tests/fault_%: $(B)/failpoints/tests/fault/%.o $(FAILPOINTS) $(B)/tested.a
 	@mkdir -p $(@D)
-	$(LINK) -o $@ $^ $(LIBS)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
 $(B)/tests/bench_%: $(B)/obj/tests/bench/%.o $(B)/tested.a
 	@mkdir -p $(@D)
-	$(LINK) -o $@ $^ $(LIBS)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
 $(B)/fuzz/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(FUZZ_COMPILE) -o $@ $<
+	$(Q)$(FUZZ_COMPILE) -o $@ $<
 
 $(B)/tests/fuzz_%: $(B)/fuzz/tests/fuzz/%.o $(B)/fuzz.a
 	@mkdir -p $(@D)
-	$(CLANG) $(FUZZ) -pthread -o $@ $^ -Wl,--as-needed $(LIBS)
+	$(Q)$(CLANG) $(FUZZ) -pthread -o $@ $^ -Wl,--as-needed $(LIBS)
 
 # ---- Checks ----------------------------------------------------------------------------------
 
@@ -238,7 +241,8 @@ bench: all tests
 
 lint:
 	@.ci/deps $(LINT_PACKAGES)
-	clang-tidy --quiet --warnings-as-errors='*' $(SOURCES) -- $(STD)
+	printf '%s\n' $(SOURCES) | \
+		xargs -n 1 -P $$(nproc) sh -c 'clang-tidy --quiet --warnings-as-errors=\* $$0 -- $(STD)'
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
 		--suppress=missingIncludeSystem --std=c11 -D_GNU_SOURCE -I. $(SOURCES)
 	shellcheck $(SCRIPTS)

@@ -28,16 +28,14 @@
 static unsigned
 running_port(const struct stack *stack)
 {
-	char path[STACK_PATH];
-	unsigned port = 0;
+	char path[STACK_PATH], line[32] = "";
 	stack_path(path, stack->run, "port");
 	FILE *file = fopen(path, "re");
 	if (file == NULL)
 		return 0;
-	if (fscanf(file, "%u", &port) != 1)
-		port = 0;
+	unsigned long port = fgets(line, sizeof(line), file) != NULL ? strtoul(line, NULL, 10) : 0;
 	fclose(file);
-	return port;
+	return (unsigned)port;
 }
 
 /* ---- Starting ---- */

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "fcgi/log.h"
 #include "fcgi/run/commands.h"
@@ -81,6 +81,7 @@ main(int argc, char **argv)
 		fail("--port must be a port number from 1 to %d.", PORT_MAX);
 		return 1;
 	}
+	umask(077); /* everything below RUN is its owner's */
 	extend_path();
 	log_setup("bazar-run", LOG_INFO);
 	if (stack_setup(&stack, run, parse_port(port)) != 0)

@@ -33,17 +33,17 @@ nginx_render(const struct stack *stack, const struct settings *settings)
 static pid_t
 master_pid(const struct stack *stack)
 {
-	char path[STACK_PATH], name[64];
-	int pid, found = 0;
+	char path[STACK_PATH], line[64];
+	pid_t pid = 0;
 	stack_path(path, stack->run, "pids");
 	FILE *file = fopen(path, "re");
 	if (file == NULL)
 		return 0;
-	while (found == 0 && fscanf(file, "%63s %d", name, &pid) == 2)
-		if (strcmp(name, "nginx") == 0)
-			found = pid;
+	while (pid == 0 && fgets(line, sizeof(line), file) != NULL)
+		if (strncmp(line, "nginx ", 6) == 0)
+			pid = (pid_t)strtol(line + 6, NULL, 10);
 	fclose(file);
-	return found;
+	return pid;
 }
 
 /* How many children of `master` are not among `old`. */

@@ -10,7 +10,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -207,7 +206,6 @@ set_up_process(struct supervisor *s)
 	if (s->signals < 0 || getrlimit(RLIMIT_NOFILE, &files) != 0)
 		return -1;
 	files.rlim_cur = files.rlim_max < 65536 ? files.rlim_max : 65536;
-	umask(077);
 	if (setrlimit(RLIMIT_NOFILE, &files) != 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
 		return -1;
 	return chdir(s->stack->run); /* how leftovers are known: process.h */
