@@ -36,6 +36,13 @@ buf_clear(struct buf *b)
 }
 
 void
+buf_reserve(struct buf *b, size_t len)
+{
+	buf_room(b, len);
+	b->len -= len;
+}
+
+void
 buf_add(struct buf *b, const void *bytes, size_t len)
 {
 	if (len > 0)

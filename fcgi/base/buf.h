@@ -21,6 +21,7 @@ struct buf {
 
 void buf_free(struct buf *b);                               /* leaves an empty, usable buffer */
 void buf_clear(struct buf *b);                              /* len = 0, keeps the memory */
+void buf_reserve(struct buf *b, size_t len);                /* room for len more bytes */
 void buf_add(struct buf *b, const void *bytes, size_t len); /* raw, without a length */
 void buf_u8(struct buf *b, uint8_t v);
 void buf_u16(struct buf *b, uint16_t v);
