@@ -14,16 +14,10 @@ CREATE TABLE books (
 	topic    TEXT    NOT NULL CHECK (length(CAST(topic AS BLOB)) BETWEEN 1 AND 128),
 	price    INTEGER NOT NULL CHECK (typeof(price) = 'integer' AND price BETWEEN 1 AND 999999999),
 	quantity INTEGER NOT NULL CHECK (typeof(quantity) = 'integer' AND quantity BETWEEN 0 AND 1000000000),
-	stocked  INTEGER NOT NULL DEFAULT 0 -- first quantity plus all stock changes
+	stocked  INTEGER NOT NULL CHECK (quantity <= stocked) -- first quantity plus all stock changes
 );
 
 CREATE INDEX books_by_topic ON books (topic, id);
-
--- A book's stock is what was stocked minus what was reserved for orders.
-CREATE TRIGGER books_stocked AFTER INSERT ON books WHEN new.stocked = 0
-BEGIN
-	UPDATE books SET stocked = new.quantity WHERE id = new.id;
-END;
 
 -- The catalog's word on an order: the stock was taken, or why it was not.
 CREATE TABLE reservations (

@@ -31,7 +31,6 @@ struct env {
 	bool opening;
 	char said[200]; /* Berkeley DB's first complaint while opening */
 	pthread_t checkpointer;
-	bool has_checkpointer;
 	pthread_mutex_t mutex;
 	pthread_cond_t wake;
 	bool stopping; /* under mutex */
@@ -88,12 +87,6 @@ on_event(DB_ENV *db, u_int32_t event, void *info)
 	const struct env *e = db->app_private;
 	if (event == DB_EVENT_PANIC && !e->opening)
 		log_fatal("store: %s: Berkeley DB asks for recovery", e->dir);
-}
-
-void
-env_opened(struct env *e)
-{
-	e->opening = false;
 }
 
 void
@@ -174,7 +167,7 @@ checkpoint_loop(void *arg)
 	return NULL;
 }
 
-static int
+static void
 start_checkpoints(struct env *e)
 {
 	pthread_condattr_t attr;
@@ -184,20 +177,20 @@ start_checkpoints(struct env *e)
 	pthread_condattr_destroy(&attr);
 	pthread_mutex_init(&e->mutex, NULL);
 	int rc = pthread_create(&e->checkpointer, NULL, checkpoint_loop, e);
-	e->has_checkpointer = rc == 0;
-	return rc;
+	if (rc != 0)
+		log_fatal("store: cannot start a thread: %s", strerror(rc));
 }
 
 static void
 stop_checkpoints(struct env *e)
 {
-	if (!e->has_checkpointer)
-		return;
 	pthread_mutex_lock(&e->mutex);
 	e->stopping = true;
 	pthread_cond_signal(&e->wake);
 	pthread_mutex_unlock(&e->mutex);
 	pthread_join(e->checkpointer, NULL);
+	pthread_cond_destroy(&e->wake);
+	pthread_mutex_destroy(&e->mutex);
 }
 
 /* ---- Opening, closing ---- */
@@ -235,8 +228,6 @@ env_open(const char *dir, uint64_t cache_bytes, char *error, size_t error_size)
 	if (lock_dir(e, error, error_size) == 0) {
 		int rc = open_db(e, cache_bytes);
 		if (rc == 0)
-			rc = start_checkpoints(e);
-		if (rc == 0)
 			return e;
 		env_explain(e, rc, error, error_size);
 	}
@@ -245,15 +236,21 @@ env_open(const char *dir, uint64_t cache_bytes, char *error, size_t error_size)
 }
 
 void
+env_opened(struct env *e)
+{
+	e->opening = false;
+	start_checkpoints(e);
+}
+
+void
 env_close(struct env *e)
 {
-	stop_checkpoints(e);
-	if (e->db != NULL) {
-		if (!e->opening)
-			env_check(e->db->txn_checkpoint(e->db, 0, 0, 0), "last checkpoint");
-		int rc = e->db->close(e->db, 0);
-		if (!e->opening)
-			env_check(rc, "closing");
+	if (!e->opening) {
+		stop_checkpoints(e);
+		env_check(e->db->txn_checkpoint(e->db, 0, 0, 0), "last checkpoint");
+		env_check(e->db->close(e->db, 0), "closing");
+	} else if (e->db != NULL) {
+		(void)e->db->close(e->db, 0); /* opening failed, and for a reason already told */
 	}
 	if (e->lock_fd >= 0)
 		close(e->lock_fd);

@@ -9,8 +9,8 @@
 #ifndef BAZAR_STORE_ENV_H
 #define BAZAR_STORE_ENV_H
 
-#include <stddef.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <db.h>
@@ -19,7 +19,7 @@ struct env;
 
 /*
  * Locks `dir` (created with mode 0700 when missing) against other processes, recovers what a crash
- * left, starts the checkpoint thread. NULL on failure, with one sentence in `error`.
+ * left. NULL on failure, with one sentence in `error`.
  */
 struct env *env_open(const char *dir, uint64_t cache_bytes, char *error, size_t error_size);
 void env_close(struct env *e); /* checkpoints, so that the next start has nothing to recover */
@@ -29,7 +29,8 @@ DB_ENV *env_handle(struct env *e);
 /* Everything committed so far is on disk when this returns. Any thread. */
 void env_flush(struct env *e);
 
-/* Until now errors were kept for the sentence of a failed open; from now on they are logged. */
+/* The store is whole. Until now errors were kept for the sentence of a failed open; from now on
+ * they are logged and final. Starts the checkpoint thread. */
 void env_opened(struct env *e);
 /* One sentence about Berkeley DB's error code `rc`, while opening. */
 void env_explain(const struct env *e, int rc, char *error, size_t error_size);

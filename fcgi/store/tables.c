@@ -184,7 +184,8 @@ tables_scan(
 	uint8_t start[KEY_MAX];
 	if (len > sizeof(start))
 		return;
-	memcpy(start, from, len);
+	if (len > 0)
+		memcpy(start, from, len);
 	DBT key = room(start, sizeof(start)), bulk = room(xmalloc(BULK), BULK);
 	key.size = (u_int32_t)len;
 	DBC *cursor = open_cursor(t, table);
