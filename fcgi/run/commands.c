@@ -21,8 +21,9 @@
 #include "fcgi/run/supervise.h"
 #include "fcgi/settings.h"
 
-#define READY_MS 30000
-#define STOP_MS 30000 /* the supervisor's own bounds add up to less */
+#define READY_S 30
+#define READY_SLACK_MS 5000 /* for bazarctl to say what is missing */
+#define STOP_MS 30000       /* the supervisor's own bounds add up to less */
 
 /* The port that the running stack was started with. */
 static unsigned
@@ -73,12 +74,13 @@ go_to_background(const struct stack *stack)
 static bool
 wait_ready(const struct stack *stack, pid_t supervisor)
 {
-	char program[STACK_PATH], run[STACK_PATH];
+	char program[STACK_PATH], run[STACK_PATH], seconds[8];
 	int status;
-	uint64_t end = clock_ms() + READY_MS;
+	uint64_t end = clock_ms() + READY_S * 1000 + READY_SLACK_MS;
 	stack_path(program, stack->bin, "bazarctl");
 	snprintf(run, sizeof(run), "%s", stack->run);
-	char *argv[] = {program, "--run", run, "wait", NULL};
+	snprintf(seconds, sizeof(seconds), "%d", READY_S);
+	char *argv[] = {program, "--run", run, "wait", "--timeout", seconds, NULL};
 	pid_t waiter = process_start(argv, -1);
 	if (waiter < 0)
 		return false;
@@ -136,8 +138,8 @@ command_up(struct stack *stack)
 		return 0;
 	}
 	show_logs(stack);
-	fail("Not ready within %d s; everything is stopped again. The logs are in %s/log.",
-	    READY_MS / 1000, stack->run);
+	fail("It did not get ready; everything is stopped again. The logs are in %s/log.",
+	    stack->run);
 	command_down(stack);
 	return 1;
 }
