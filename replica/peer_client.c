@@ -35,7 +35,7 @@ struct peer_client {
 	size_t count;
 };
 
-struct peer_post {
+struct peer_call {
 	CURL *easy;
 	struct curl_slist *headers;
 };
@@ -79,20 +79,25 @@ make_easy(const char *address, const char *path, struct curl_slist *headers)
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http");
 	curl_easy_setopt(easy, CURLOPT_PROXY, "");
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-	curl_easy_setopt(easy, CURLOPT_POST, 1L);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, receive);
 	return easy;
 }
 
-/* `body` and `answer` stay where they are until the request has ended. */
+/* A POST of *body, or a GET when it is NULL. Both buffers stay where they are until it has ended.
+ */
 static void
 prepare(CURL *easy, const struct buf *body, unsigned timeout_ms, struct buf *answer)
 {
 	buf_clear(answer);
-	curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->len);
-	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body->len > 0 ? (char *)body->data : "");
+	if (body == NULL) {
+		curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+	} else {
+		curl_easy_setopt(easy, CURLOPT_POST, 1L);
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->len);
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, (const char *)body->data);
+	}
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, answer);
 }
@@ -266,18 +271,18 @@ peer_client_wake(struct peer_client *c)
 
 /* ---- One at a time ---- */
 
-struct peer_post *
-peer_post_new(const char *address, const char *path, const char *secret)
+struct peer_call *
+peer_call_new(const char *address, const char *path, const char *secret)
 {
 	initialize();
-	struct peer_post *p = xcalloc(1, sizeof(*p));
+	struct peer_call *p = xcalloc(1, sizeof(*p));
 	p->headers = make_headers(secret);
 	p->easy = make_easy(address, path, p->headers);
 	return p;
 }
 
 void
-peer_post_free(struct peer_post *p)
+peer_call_free(struct peer_call *p)
 {
 	curl_easy_cleanup(p->easy);
 	curl_slist_free_all(p->headers);
@@ -286,7 +291,7 @@ peer_post_free(struct peer_post *p)
 }
 
 int
-peer_post(struct peer_post *p, const struct buf *body, unsigned timeout_ms, struct buf *answer)
+peer_call(struct peer_call *p, const struct buf *body, unsigned timeout_ms, struct buf *answer)
 {
 	prepare(p->easy, body, timeout_ms, answer);
 	int status = http_status(p->easy, curl_easy_perform(p->easy));

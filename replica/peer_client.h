@@ -46,12 +46,13 @@ void peer_client_wake(struct peer_client *c);
 
 /* ---- One at a time, waiting for the answer: the courier's ---- */
 
-struct peer_post;
+struct peer_call;
 
-/* A POST to http://<address><path> over a kept connection. One thread. */
-struct peer_post *peer_post_new(const char *address, const char *path, const char *secret);
-void peer_post_free(struct peer_post *p);
-/* The HTTP status, answer's bytes in *answer (which is emptied first); -1: no answer in time. */
-int peer_post(struct peer_post *p, const struct buf *body, unsigned timeout_ms, struct buf *answer);
+/* Calls of http://<address><path> over a kept connection. One thread. */
+struct peer_call *peer_call_new(const char *address, const char *path, const char *secret);
+void peer_call_free(struct peer_call *p);
+/* POST of *body, or GET when it is NULL. The HTTP status, and the answer's bytes in *answer (which
+ * is emptied first); -1: no answer in time. */
+int peer_call(struct peer_call *p, const struct buf *body, unsigned timeout_ms, struct buf *answer);
 
 #endif

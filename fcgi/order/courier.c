@@ -1,0 +1,299 @@
+#include "fcgi/order/courier.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "fcgi/base/wait.h"
+#include "fcgi/base/xalloc.h"
+#include "fcgi/log.h"
+#include "fcgi/order/courier_inside.h"
+
+/* ---- Changes both threads and the callbacks make; the lock is held ---- */
+
+void
+courier_enqueue(struct courier *c, struct hand *h)
+{
+	hands_enqueue(&c->hands, h);
+	pthread_cond_signal(&c->work);
+}
+
+void
+courier_over(struct courier *c, struct hand *h, enum courier_result result)
+{
+	h->state = HAND_OVER;
+	h->result = result;
+	if (h->buyer)
+		pthread_cond_signal(&h->over);
+	else
+		hands_remove(&c->hands, h);
+}
+
+void
+courier_heard(struct courier *c, bool writable)
+{
+	bool news = writable != c->writable;
+	c->writable = writable;
+	if (!news)
+		return;
+	log_info("the catalog %s", writable ? "takes writes" : "takes no writes");
+	if (writable) {
+		c->not_before = 0;
+		c->pause_ms = COURIER_PAUSE_MS;
+		pthread_cond_signal(&c->work);
+		pthread_cond_broadcast(&c->catalog_news);
+	}
+}
+
+void
+courier_pause(struct courier *c)
+{
+	c->not_before = clock_ms() + c->pause_ms;
+	c->pause_ms *= 2;
+	if (c->pause_ms > COURIER_PAUSE_MAX_MS)
+		c->pause_ms = COURIER_PAUSE_MAX_MS;
+}
+
+/* ---- Starting, stopping ---- */
+
+struct courier *
+courier_start(const struct courier_config *config)
+{
+	struct courier *c = xcalloc(1, sizeof(*c));
+	c->replica = config->replica;
+	c->store = config->store;
+	c->deadline_ms = config->deadline_ms;
+	c->pause_ms = COURIER_PAUSE_MS;
+	snprintf(c->catalog, sizeof(c->catalog), "%s", config->catalog);
+	snprintf(c->secret, sizeof(c->secret), "%s", config->secret);
+	pthread_mutex_init(&c->lock, NULL);
+	hands_init(&c->hands);
+	wait_init(&c->work);
+	wait_init(&c->catalog_news);
+	wait_init(&c->watch);
+	if (pthread_create(&c->driver, NULL, courier_drive, c) != 0 ||
+	    pthread_create(&c->watcher, NULL, courier_watch, c) != 0)
+		log_fatal("no threads for the courier");
+	return c;
+}
+
+static void
+send_away(struct hand *h)
+{
+	pthread_cond_signal(&h->over);
+}
+
+void
+courier_stop(struct courier *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->stopping = true;
+	hands_each(&c->hands, send_away);
+	pthread_cond_signal(&c->work);
+	pthread_cond_signal(&c->watch);
+	pthread_cond_broadcast(&c->catalog_news);
+	pthread_mutex_unlock(&c->lock);
+	pthread_join(c->driver, NULL);
+	pthread_join(c->watcher, NULL);
+}
+
+void
+courier_free(struct courier *c)
+{
+	hands_destroy(&c->hands);
+	pthread_cond_destroy(&c->work);
+	pthread_cond_destroy(&c->catalog_news);
+	pthread_cond_destroy(&c->watch);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+}
+
+/* ---- Buying: before the order is logged ---- */
+
+static bool
+is_primary(struct courier *c)
+{
+	struct core_status status;
+	replica_status(c->replica, &status);
+	return status.role == CORE_PRIMARY && status.phase != CORE_FENCED;
+}
+
+/* Whether the log may hold this order already, so that "not applied" would be a lie. */
+static bool
+may_be_logged(struct courier *c, const struct uuid *id)
+{
+	struct order order;
+	if (replica_read(c->replica, order_key(id)) != 0)
+		return true;
+	store_read_begin(c->store);
+	bool found = order_get(store_view(c->store), id, &order);
+	store_read_end(c->store);
+	return found;
+}
+
+static bool
+wait_for_catalog(struct courier *c, unsigned wait_ms)
+{
+	uint64_t deadline = clock_ms() + wait_ms;
+	pthread_mutex_lock(&c->lock);
+	while (!c->writable && !c->stopping && wait_until(&c->catalog_news, &c->lock, deadline))
+		;
+	bool writable = c->writable;
+	pthread_mutex_unlock(&c->lock);
+	return writable;
+}
+
+/* An order is not even logged while the catalog can't take its reservation. One that is logged, or
+ * may be, goes on: the log tells what became of it. */
+static bool
+may_begin(struct courier *c, const struct uuid *id)
+{
+	return wait_for_catalog(c, 0) || !is_primary(c) || may_be_logged(c, id) ||
+	       wait_for_catalog(c, COURIER_CATALOG_WAIT_MS) || may_be_logged(c, id);
+}
+
+static void
+on_logged(struct courier *c, struct hand *h, const struct replica_answer *answer)
+{
+	struct order order;
+	if (order_answer_decode(answer->bytes.data, answer->bytes.len, &order) != 0)
+		log_fatal("order: the log's answer to a purchase is damaged");
+	if (order.fingerprint != h->order.fingerprint) {
+		courier_over(c, h, COURIER_KEY_REUSED);
+		return;
+	}
+	h->order = order;
+	h->replayed |= answer->result == CORE_REPLAYED;
+	if (order.status == ORDER_PENDING)
+		courier_enqueue(c, h);
+	else
+		courier_over(c, h, COURIER_DONE);
+}
+
+/* ORDER_BEGIN's answer; on the replicator thread. */
+static void
+begun(void *arg, struct replica_answer *answer)
+{
+	struct hand *h = arg;
+	struct courier *c = h->courier;
+
+	pthread_mutex_lock(&c->lock);
+	switch (answer->result) {
+	case CORE_DECIDED:
+	case CORE_REPLAYED:
+		on_logged(c, h, answer);
+		break;
+	case CORE_UNKNOWN: /* when it is rolled forward, the sweep finds it */
+		courier_over(c, h, COURIER_UNKNOWN);
+		break;
+	case CORE_NOT_APPLIED:
+		courier_over(c, h, COURIER_NOT_APPLIED);
+		break;
+	case CORE_NOT_PRIMARY:
+		courier_over(c, h, COURIER_NOT_PRIMARY);
+		break;
+	case CORE_OVERLOADED:
+		courier_over(c, h, COURIER_OVERLOADED);
+		break;
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* The hand is ours until ORDER_BEGIN is answered: nothing else moves it out of HAND_NEW. */
+static void
+begin(struct courier *c, struct hand *h)
+{
+	const struct order *o = &h->order;
+	struct buf args = {0};
+
+	if (!may_begin(c, &o->id)) {
+		pthread_mutex_lock(&c->lock);
+		courier_over(c, h, COURIER_NOT_APPLIED);
+		pthread_mutex_unlock(&c->lock);
+		return;
+	}
+	order_op_begin(&args, o->fingerprint, o->book_id, o->quantity);
+	struct op *op = op_new(o->id, 0, ORDER_BEGIN, &args);
+	buf_free(&args);
+	void *hand = h;
+	replica_submit(c->replica, &op, &hand, 1, begun);
+}
+
+/* ---- Buying ---- */
+
+/* Becomes the buyer of an order that is in hand already; COURIER_PENDING: now wait for its end. */
+static enum courier_result
+join(struct hand *h, uint64_t fingerprint)
+{
+	if (h->state != HAND_NEW && h->order.fingerprint != fingerprint)
+		return COURIER_KEY_REUSED;
+	if (h->buyer || h->order.fingerprint != fingerprint)
+		return COURIER_IN_PROGRESS;
+	h->buyer = true;
+	h->replayed = true;
+	return COURIER_PENDING;
+}
+
+static enum courier_result
+take_in_hand(struct courier *c, const struct order *wanted, struct hand **h, bool *is_new)
+{
+	enum courier_result result = COURIER_PENDING;
+
+	pthread_mutex_lock(&c->lock);
+	*h = hands_find(&c->hands, &wanted->id);
+	*is_new = *h == NULL;
+	if (*h != NULL)
+		result = join(*h, wanted->fingerprint);
+	else if ((*h = hands_add(&c->hands, c, wanted)) != NULL)
+		(*h)->buyer = true;
+	else
+		result = COURIER_OVERLOADED;
+	pthread_mutex_unlock(&c->lock);
+	return result;
+}
+
+static enum courier_result
+wait_for_end(
+    struct courier *c, struct hand *h, uint64_t deadline, struct order *order, bool *replayed)
+{
+	pthread_mutex_lock(&c->lock);
+	while (h->state != HAND_OVER && !c->stopping && wait_until(&h->over, &c->lock, deadline))
+		;
+	enum courier_result result = h->state == HAND_NEW ? COURIER_UNKNOWN : COURIER_PENDING;
+	if (h->state == HAND_OVER)
+		result = h->result;
+	*order = h->order;
+	*replayed = h->replayed;
+	h->buyer = false;
+	if (h->state == HAND_OVER)
+		hands_remove(&c->hands, h);
+	pthread_mutex_unlock(&c->lock);
+	return result;
+}
+
+enum courier_result
+courier_buy(struct courier *c, const struct uuid *id, uint64_t fingerprint, uint64_t book,
+    uint32_t quantity, struct order *order, bool *replayed)
+{
+	uint64_t deadline = clock_ms() + c->deadline_ms;
+	struct order wanted = {
+	    .id = *id, .book_id = book, .quantity = quantity, .fingerprint = fingerprint};
+	struct hand *h;
+	bool is_new;
+
+	enum courier_result result = take_in_hand(c, &wanted, &h, &is_new);
+	if (result != COURIER_PENDING)
+		return result;
+	if (is_new)
+		begin(c, h);
+	return wait_for_end(c, h, deadline, order, replayed);
+}
+
+void
+courier_stats(struct courier *c, struct courier_stats *out)
+{
+	pthread_mutex_lock(&c->lock);
+	*out = c->stats;
+	out->in_hand = c->hands.count;
+	out->catalog_writable = c->writable;
+	pthread_mutex_unlock(&c->lock);
+}
