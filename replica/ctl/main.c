@@ -1,0 +1,159 @@
+/* bazarctl: look at a running stack, fill it, check it. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "replica/ctl/ctl.h"
+
+#define SECRET_MAX 128 /* with the NUL */
+
+static const struct command {
+	const char *name;
+	const char *arguments;
+	const char *help;
+	int (*run)(struct ctl *ctl, int argc, char **argv);
+} commands[] = {
+    {"status", "[--json]", "every process of the stack: role, epoch, last entry, health",
+	command_status},
+    {"wait", "[--timeout SECONDS]", "wait until every replica is ready (30 s)", command_wait},
+    {"import", "[--replace] FILE.csv",
+	"add books; --replace also changes books that exist (never their stock)", command_import},
+    {"export", "[--format csv|jsonl] [books|orders]", "write everything to standard output",
+	command_export},
+    {"reconcile", "[--all]", "do books, reservations and orders add up? --all: on every replica",
+	command_reconcile},
+    {"verify", "", "are the replicas of each service equal, and their logs sound?", command_verify},
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static int
+usage(FILE *out)
+{
+	fprintf(out, "usage: bazarctl [--run DIR] COMMAND ...      (DIR: run)\n\n");
+	for (size_t i = 0; i < COMMANDS; i++)
+		fprintf(out, "  %s %s\n        %s\n", commands[i].name, commands[i].arguments,
+		    commands[i].help);
+	fprintf(
+	    out, "  help\n\nexit status: 0 done and well, 1 failed or not well, 2 wrong usage\n");
+	return out == stdout ? CTL_OK : CTL_USAGE;
+}
+
+int
+ctl_usage(const char *command)
+{
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (strcmp(commands[i].name, command) == 0)
+			fprintf(stderr, "usage: bazarctl [--run DIR] %s %s\n        %s\n", command,
+			    commands[i].arguments, commands[i].help);
+	return CTL_USAGE;
+}
+
+int
+ctl_fail(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	fputs("bazarctl: ", stderr);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+	va_end(args);
+	return CTL_FAILED;
+}
+
+const struct node *
+ctl_primary(const struct ctl *ctl, enum node_service service)
+{
+	const struct node *node = nodes_primary(&ctl->nodes, service);
+	if (node == NULL)
+		ctl_fail("%s/nodes names no primary of %s", ctl->run, node_service_name(service));
+	return node;
+}
+
+void
+ctl_sleep_ms(unsigned ms)
+{
+	struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+	while (nanosleep(&t, &t) != 0 && errno == EINTR)
+		;
+}
+
+static int
+load_secret(const char *run, char secret[SECRET_MAX])
+{
+	char path[512];
+	snprintf(path, sizeof(path), "%s/secret", run);
+	FILE *file = fopen(path, "re");
+	if (file == NULL || fgets(secret, SECRET_MAX, file) == NULL) {
+		ctl_fail("cannot read %s: %s", path, strerror(errno));
+		if (file != NULL)
+			fclose(file);
+		return -1;
+	}
+	fclose(file);
+	secret[strcspn(secret, "\r\n")] = '\0';
+	return 0;
+}
+
+/* Everything a command needs of the stack. -1 after saying what is missing. */
+static int
+open_stack(struct ctl *ctl)
+{
+	char path[512], error[NODES_ERROR], secret[SECRET_MAX];
+	snprintf(path, sizeof(path), "%s/nodes", ctl->run);
+	if (nodes_load(path, &ctl->nodes, error) != 0) {
+		ctl_fail(
+		    "%s; is there a stack in %s? `make up` starts one, --run DIR names another",
+		    error, ctl->run);
+		return -1;
+	}
+	if (load_secret(ctl->run, secret) != 0)
+		return -1;
+	ctl->http = http_new(secret);
+	if (ctl->http == NULL)
+		ctl_fail("cannot start curl");
+	return ctl->http != NULL ? 0 : -1;
+}
+
+static int
+run_command(const struct command *command, struct ctl *ctl, int argc, char **argv)
+{
+	int result = CTL_FAILED;
+	if (open_stack(ctl) == 0) {
+		optind = 0; /* glibc: start anew, on this argv */
+		result = command->run(ctl, argc, argv);
+	}
+	http_free(ctl->http);
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return ctl_fail("cannot write to standard output: %s", strerror(errno));
+	return result;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct option options[] = {
+	    {"run", required_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'}, {0}};
+	struct ctl ctl = {.run = "run"};
+	int option;
+	while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1) {
+		if (option == 'r')
+			ctl.run = optarg;
+		else
+			return usage(option == 'h' ? stdout : stderr);
+	}
+	if (optind == argc)
+		return usage(stderr);
+	const char *name = argv[optind];
+	if (strcmp(name, "help") == 0)
+		return usage(stdout);
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return run_command(&commands[i], &ctl, argc - optind, argv + optind);
+	fprintf(stderr, "bazarctl: there is no command %s\n", name);
+	return usage(stderr);
+}
