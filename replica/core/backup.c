@@ -26,6 +26,17 @@ reply(struct core *c, const struct message *m, enum message_verdict verdict)
 	return answer;
 }
 
+/* Every start takes a new epoch (R1), so a promise is asked for again by the same process only: a
+ * primary that lost its disk, and with it the count, is told to take a higher one. */
+static bool
+is_old(const struct core *c, const struct message *m)
+{
+	int order = epoch_compare(m->epoch, c->promised);
+	bool again = order == 0 && m->kind == MSG_PROMISE;
+
+	return order < 0 || (again && m->boot != c->promised_to && !PLANTED(R1));
+}
+
 /* On disk before anything is answered in this epoch. */
 static void
 follow(struct core *c, struct epoch e)
@@ -95,7 +106,7 @@ append(struct core *c, const struct message *m)
 void
 backup_message(struct core *c, const struct message *m)
 {
-	if (epoch_compare(m->epoch, c->promised) < 0) {
+	if (is_old(c, m)) {
 		reply(c, m, VERDICT_OLD_EPOCH);
 		return;
 	}
@@ -104,10 +115,12 @@ backup_message(struct core *c, const struct message *m)
 		return;
 	}
 	follow(c, m->epoch);
-	if (m->kind == MSG_PROMISE)
+	if (m->kind == MSG_PROMISE) {
+		c->promised_to = m->boot;
 		reply(c, m, VERDICT_OK);
-	else if (m->kind == MSG_FETCH)
+	}
+	if (m->kind == MSG_FETCH)
 		fetched(c, m);
-	else
+	if (m->kind == MSG_APPEND)
 		append(c, m);
 }

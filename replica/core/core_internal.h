@@ -66,6 +66,9 @@ struct core {
 	size_t tail_count, tail_cap;
 	bool applying; /* an APPLY is in this step's list: the tables are not there yet */
 
+	/* backup */
+	uint64_t promised_to; /* boot of the primary we promised; 0: not since our own start */
+
 	/* primary */
 	struct peer peers[CORE_MEMBERS_MAX];
 	unsigned peer_count;

@@ -35,12 +35,13 @@ primary_fence(struct core *c)
 	batch_refuse(c);
 }
 
-/* A backup follows a higher epoch. Before our own term began that is a trace of an earlier one;
+/* A backup follows a higher epoch, or promised ours to a process that is gone (one whose disk was
+ * lost may take its epoch twice). Before our own term began that is a trace of an earlier one;
  * later it means that somebody else was elected. */
 void
 primary_outbid(struct core *c, struct epoch e)
 {
-	if (epoch_compare(e, c->promised) <= 0)
+	if (epoch_compare(e, c->promised) < 0)
 		return;
 	if (c->phase == CORE_PROMISING)
 		take_epoch(c, e.counter + 1);

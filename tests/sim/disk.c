@@ -1,0 +1,84 @@
+/* A disk with one write-ahead log: what was not flushed may survive a crash, but only in order. */
+#include <string.h>
+
+#include "fcgi/base/xalloc.h"
+#include "tests/sim/sim.h"
+
+static void
+write_to(struct store *s, const struct record *r)
+{
+	switch (r->kind) {
+	case REC_SAVE:
+		s->promised = r->promised;
+		s->incarnation = r->incarnation;
+		break;
+	case REC_APPEND:
+		s->log[r->seq - 1] = r->entry;
+		s->log_len = r->seq;
+		break;
+	case REC_TRUNCATE:
+		s->log_len = r->seq - 1;
+		break;
+	case REC_APPLY:
+		shop_apply(&s->table, r->entry);
+		s->applied = r->seq;
+		break;
+	}
+}
+
+void
+disk_write(struct disk *d, struct record r)
+{
+	if (d->pending_count == SIM_PENDING)
+		disk_flush(d); /* a disk may do that whenever it likes */
+	write_to(&d->live, &r);
+	d->pending[d->pending_count++] = r;
+}
+
+void
+disk_flush(struct disk *d)
+{
+	for (size_t i = 0; i < d->pending_count; i++)
+		write_to(&d->durable, &d->pending[i]);
+	d->pending_count = 0;
+}
+
+void
+disk_crash(struct disk *d, struct random *r)
+{
+	if (d->pending_count == 0)
+		return;
+	size_t survive = random_chance(r, 500) ? 0 : random_below(r, d->pending_count + 1);
+	for (size_t i = 0; i < survive; i++)
+		write_to(&d->durable, &d->pending[i]);
+	d->pending_count = 0;
+	d->live = d->durable;
+}
+
+void
+disk_wipe(struct disk *d)
+{
+	memset(d, 0, sizeof(*d));
+}
+
+static struct position
+position_at(const struct store *s, uint64_t seq)
+{
+	return seq > 0 ? s->log[seq - 1]->at : (struct position){0};
+}
+
+void
+disk_load(const struct disk *d, struct core_durable *out)
+{
+	const struct store *s = &d->durable;
+	*out = (struct core_durable){
+	    .promised = s->promised,
+	    .incarnation = s->incarnation,
+	    .last = position_at(s, s->log_len),
+	    .applied = position_at(s, s->applied),
+	    .tail_count = s->log_len - s->applied,
+	};
+	out->tail = xcalloc(out->tail_count + 1, sizeof(*out->tail));
+	for (size_t i = 0; i < out->tail_count; i++)
+		out->tail[i] = entry_copy(s->log[s->applied + i]);
+}

@@ -1,0 +1,310 @@
+/*
+ * The simulator: one seed is one schedule. A small shop (a few books and the topic they share) runs
+ * on the real core, gate, read steps, message encoding and cache, over a simulated network, disks
+ * and hosts that fail in every way they may. Time is simulated, in microseconds.
+ *
+ *   main.c     options, many schedules, totals      schedule.c  what goes wrong, and when
+ *   world.c    events in the order of time          net.c       messages: lost, doubled, late
+ *   node.c     a replica: carries out actions       disk.c      what survives a crash
+ *   shop.c     the state machine: books and stock   host.c      the cache of a host
+ *   client.c   writers and readers                  oracle.c    what must be true
+ */
+#ifndef BAZAR_SIM_H
+#define BAZAR_SIM_H
+
+#include "fcgi/cache/cache.h"
+#include "replica/core/core.h"
+#include "replica/core/gate.h"
+#include "replica/core/read.h"
+#include "tests/sim/random.h"
+
+#define SIM_NODES 3
+#define SIM_BOOKS 3
+#define SIM_KEYS (SIM_BOOKS + 1) /* the last is the topic of all books */
+#define SIM_OPS 64
+#define SIM_LOG 128 /* entries a schedule can have */
+#define SIM_WRITERS 3
+#define SIM_READERS 4
+#define SIM_INBOX 64
+#define SIM_PENDING 64
+#define SIM_MS 1000u /* microseconds */
+
+/* ---- shop.c: tables, operations, machine ---- */
+
+struct row {
+	uint64_t version; /* seq of the entry that wrote it */
+	int64_t stock;
+};
+
+struct table {
+	struct row rows[SIM_KEYS];
+	uint64_t decided[SIM_OPS]; /* seq of the operation's entry; 0: none */
+	int64_t answers[SIM_OPS];
+};
+
+struct node;
+struct world;
+
+uint64_t shop_key(unsigned key);
+struct uuid shop_op_id(unsigned op);
+unsigned shop_op(const struct uuid *id);
+struct op *shop_new_op(const struct world *w, unsigned op, uint64_t ticket);
+/* What the operation does to the table, and its answer: stock left, or -1 when refused. */
+int64_t shop_execute(struct table *t, unsigned book, int64_t delta);
+void shop_apply(struct table *t, const struct entry *e); /* the entry's effects */
+struct machine shop_machine(struct node *n);
+
+/* ---- disk.c ---- */
+
+enum record_kind { REC_SAVE, REC_APPEND, REC_TRUNCATE, REC_APPLY };
+
+/* What the log and the tables on a disk hold. */
+struct store {
+	struct epoch promised;
+	struct uuid incarnation;
+	struct entry *log[SIM_LOG]; /* entry seq is at seq - 1; owned by the oracle */
+	uint64_t log_len;
+	uint64_t applied;
+	struct table table;
+};
+
+struct record {
+	enum record_kind kind;
+	uint64_t seq;
+	struct entry *entry;
+	struct epoch promised;
+	struct uuid incarnation;
+};
+
+struct disk {
+	struct store live;    /* as the running process sees it */
+	struct store durable; /* as a crash would leave it at least */
+	struct record pending[SIM_PENDING];
+	size_t pending_count;
+};
+
+void disk_write(struct disk *d, struct record r);
+void disk_flush(struct disk *d);
+void disk_crash(struct disk *d, struct random *r); /* some of what was not flushed survives */
+void disk_wipe(struct disk *d);
+void disk_load(const struct disk *d, struct core_durable *out); /* what core_new wants */
+
+/* ---- host.c ---- */
+
+struct host {
+	void *memory;
+	size_t size;
+	struct cache *cache;
+};
+
+void host_format(struct world *w, unsigned host); /* a new, empty segment */
+void host_free(struct host *h);
+
+/* ---- node.c ---- */
+
+enum input_kind { INPUT_MESSAGE, INPUT_OP, INPUT_SEND_FAILED };
+
+struct input {
+	enum input_kind kind;
+	struct packet *packet; /* MESSAGE */
+	uint64_t ticket;       /* OP */
+	uint32_t peer;         /* SEND_FAILED */
+	uint64_t request;
+};
+
+struct node {
+	struct world *world;
+	uint32_t id;
+	unsigned host;
+	/* configuration, by the operator */
+	enum core_role role;
+	bool member;
+	/* the process */
+	struct core *core; /* NULL: down */
+	struct gate *gate;
+	uint64_t boot;
+	struct uuid incarnation; /* saved last */
+	bool joined;             /* the host's cache, at least once */
+	const struct core_actions *todo;
+	size_t todo_next;
+	size_t crash_at; /* dies before this action */
+	bool waited;             /* for the action at todo_next to take its time */
+	uint64_t tick_at;
+	struct input inbox[SIM_INBOX];
+	size_t inbox_head, inbox_count;
+	uint64_t tickets[SIM_OPS]; /* accepted, not answered */
+	size_t ticket_count;
+	/* the disk */
+	struct machine machine;
+	struct table scratch;
+	struct disk disk;
+	bool behind; /* has missed or lost something; until its gate opens again */
+};
+
+void node_start(struct node *n);
+void node_crash(struct node *n);
+void node_input(struct node *n, struct input in);
+void node_run(struct node *n); /* goes on with actions, then inputs */
+void node_tick(struct node *n);
+
+/* ---- net.c ---- */
+
+struct packet {
+	unsigned references;
+	uint32_t from, to;
+	uint64_t request; /* 0: an answer */
+	size_t len;
+	uint8_t bytes[];
+};
+
+void net_send(struct world *w, const struct message *m);
+void net_deliver(struct world *w, struct packet *p);
+void net_release(struct packet *p);
+
+/* ---- client.c ---- */
+
+struct writer {
+	int op; /* -1: none */
+	uint64_t ticket;
+	bool waiting; /* for the answer to `ticket` */
+	bool quits;   /* gives up when told UNKNOWN */
+};
+
+struct reader {
+	struct node *node; /* NULL: idle */
+	uint64_t boot;     /* of the process asked */
+	unsigned key;
+	unsigned stage;
+	struct read read;
+	uint64_t since;   /* waiting */
+	uint64_t at_least; /* the version it must see */
+	uint64_t seq;
+	struct row row;
+};
+
+void client_write(struct world *w, unsigned writer);
+void client_read(struct world *w, unsigned reader);
+void client_answer(struct world *w, uint64_t ticket, enum core_result result);
+void client_lost(struct world *w, uint64_t ticket); /* the connection broke */
+bool client_all_done(const struct world *w);
+
+/* ---- oracle.c ---- */
+
+struct sim_op {
+	unsigned book;
+	int64_t delta;
+	unsigned outstanding; /* calls not answered */
+	unsigned calls;
+	bool denied;   /* the last answer was NOT_APPLIED, and there was no call since */
+	bool promised; /* told UNKNOWN while it was in the primary's log */
+	bool acked;
+};
+
+struct oracle {
+	struct entry *seen[2 * SIM_LOG]; /* every entry ever prepared, by (epoch, seq) */
+	size_t seen_count;
+	struct entry *committed[SIM_LOG];
+	uint64_t committed_count;
+	struct table table;                      /* of what is committed */
+	int64_t history[SIM_KEYS][SIM_LOG + 1];  /* stock at a version */
+	bool is_version[SIM_KEYS][SIM_LOG + 1];
+	uint64_t newest[SIM_KEYS]; /* version somebody was told or has read */
+	bool failed;
+	char why[256];
+};
+
+void oracle_fail(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+struct entry *oracle_prepared(struct world *w, const struct entry *e); /* the one copy of it (I3) */
+void oracle_truncated(struct node *n, uint64_t seq);
+void oracle_applied(struct node *n, struct entry *e); /* the node says that it is committed */
+void oracle_answered(struct node *n, unsigned op, enum core_result result, const uint8_t *answer,
+    size_t len);
+void oracle_read(struct world *w, const struct reader *r, const char *source);
+void oracle_survived(struct node *n); /* after a crash: what must be on its disk */
+void oracle_end(struct world *w);     /* everything has come to rest */
+void oracle_free(struct oracle *o);
+
+/* ---- world.c, schedule.c ---- */
+
+enum event_kind {
+	EV_DELIVER,
+	EV_SEND_FAILED,
+	EV_RUN,
+	EV_TICK,
+	EV_START,
+	EV_WRITER,
+	EV_READER,
+	EV_FAULT,
+	EV_CALM
+};
+
+struct event {
+	uint64_t at;
+	uint64_t order; /* of equal times */
+	enum event_kind kind;
+	uint32_t index; /* node, writer or reader */
+	uint64_t boot;  /* RUN, TICK: of the process meant */
+	uint64_t request;
+	uint32_t peer;
+	struct packet *packet;
+};
+
+/* How this schedule is: drawn from its seed. Chances in permille. */
+struct mood {
+	unsigned nodes, hosts, writers, readers, ops;
+	unsigned loss, twice, late, crash_step, crash_fault, slow_disk, yield;
+	unsigned delay_us;   /* of a message, about */
+	unsigned fault_ms;   /* between faults, about */
+	uint64_t calm_at;    /* no more faults from then on */
+	bool wipes, takeovers, cuts;
+};
+
+struct totals {
+	uint64_t schedules, steps, crashes, lost, wipes, takeovers, reads, hits, refused_reads;
+	uint64_t decided, unknown, not_applied, batches, simulated_ms;
+};
+
+struct world {
+	struct random random;
+	struct mood mood;
+	uint64_t seed;
+	uint64_t now;
+	bool calm;
+	bool trace;
+	bool forgetful; /* a disk was lost, or the set changed: what was only prepared may be gone */
+	struct event *heap;
+	size_t heap_count, heap_cap;
+	uint64_t order;
+	uint64_t boots;
+	bool cut[SIM_NODES + 1][SIM_NODES + 1];
+	struct node nodes[SIM_NODES];
+	struct host hosts[SIM_NODES];
+	struct writer writers[SIM_WRITERS];
+	struct reader readers[SIM_READERS];
+	struct sim_op ops[SIM_OPS];
+	unsigned op_count;
+	uint64_t calls;
+	struct oracle oracle;
+	struct totals *totals;
+};
+
+void world_at(struct world *w, uint64_t delay, struct event e);
+struct node *world_node(struct world *w, uint32_t id);
+struct node *world_primary(struct world *w);
+
+void schedule_begin(struct world *w);
+void schedule_fault(struct world *w);
+void schedule_calm(struct world *w);
+bool schedule_at_rest(struct world *w);
+/* Runs one schedule. False: it failed; `why` tells. */
+bool schedule_run(uint64_t seed, bool trace, struct totals *totals, char why[256]);
+
+#define TRACE(w, ...)                                                                              \
+	do {                                                                                       \
+		if ((w)->trace)                                                                    \
+			world_trace(w, __VA_ARGS__);                                               \
+	} while (0)
+void world_trace(const struct world *w, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,180 @@
+/* Events in the order of time: a binary heap. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fcgi/base/xalloc.h"
+#include "tests/sim/sim.h"
+
+#define REST_WITHIN (20000 * SIM_MS) /* from calm to rest */
+
+void
+world_trace(const struct world *w, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	printf("%10.3f  ", (double)w->now / SIM_MS);
+	vprintf(format, args);
+	putchar('\n');
+	va_end(args);
+}
+
+static bool
+before(const struct event *a, const struct event *b)
+{
+	return a->at != b->at ? a->at < b->at : a->order < b->order;
+}
+
+void
+world_at(struct world *w, uint64_t delay, struct event e)
+{
+	e.at = w->now + delay;
+	e.order = w->order++;
+	if (w->heap_count == w->heap_cap) {
+		w->heap_cap = w->heap_cap ? 2 * w->heap_cap : 256;
+		w->heap = xrealloc(w->heap, w->heap_cap * sizeof(*w->heap));
+	}
+	size_t i = w->heap_count++;
+	for (; i > 0 && before(&e, &w->heap[(i - 1) / 2]); i = (i - 1) / 2)
+		w->heap[i] = w->heap[(i - 1) / 2];
+	w->heap[i] = e;
+}
+
+static struct event
+next_event(struct world *w)
+{
+	struct event first = w->heap[0], e = w->heap[--w->heap_count];
+	size_t i = 0;
+	for (;;) {
+		size_t child = 2 * i + 1;
+		if (child >= w->heap_count)
+			break;
+		if (child + 1 < w->heap_count && before(&w->heap[child + 1], &w->heap[child]))
+			child++;
+		if (!before(&w->heap[child], &e))
+			break;
+		w->heap[i] = w->heap[child];
+		i = child;
+	}
+	w->heap[i] = e;
+	return first;
+}
+
+struct node *
+world_node(struct world *w, uint32_t id)
+{
+	return &w->nodes[id - 1];
+}
+
+struct node *
+world_primary(struct world *w)
+{
+	struct node *n = w->nodes;
+	while (n->role != CORE_PRIMARY)
+		n++;
+	return n;
+}
+
+static void
+handle(struct world *w, const struct event *e)
+{
+	struct node *n = e->index > 0 && e->index <= w->mood.nodes ? world_node(w, e->index) : NULL;
+	bool alive = n != NULL && n->core != NULL && n->boot == e->boot;
+	switch (e->kind) {
+	case EV_DELIVER:
+		net_deliver(w, e->packet);
+		break;
+	case EV_SEND_FAILED:
+		if (alive && n->inbox_count < SIM_INBOX)
+			node_input(n, (struct input){.kind = INPUT_SEND_FAILED,
+					  .peer = e->peer,
+					  .request = e->request});
+		break;
+	case EV_RUN:
+		if (alive)
+			node_run(n);
+		break;
+	case EV_TICK:
+		if (alive && n->tick_at == e->at)
+			node_tick(n);
+		break;
+	case EV_START:
+		if (n->core == NULL && n->member)
+			node_start(n);
+		break;
+	case EV_WRITER:
+		if (e->request == w->writers[e->index].ticket)
+			client_write(w, e->index);
+		break;
+	case EV_READER:
+		client_read(w, e->index);
+		break;
+	case EV_FAULT:
+		schedule_fault(w);
+		break;
+	case EV_CALM:
+		schedule_calm(w);
+		break;
+	}
+}
+
+static void
+run(struct world *w)
+{
+	schedule_begin(w);
+	while (!w->oracle.failed && !schedule_at_rest(w)) {
+		struct event e = next_event(w);
+		w->now = e.at;
+		if (w->now > w->mood.calm_at + REST_WITHIN) {
+			if (e.kind == EV_DELIVER)
+				net_release(e.packet);
+			oracle_fail(w, "no rest within %u s of calm", REST_WITHIN / SIM_MS / 1000);
+			break;
+		}
+		handle(w, &e);
+	}
+	if (!w->oracle.failed)
+		oracle_end(w);
+}
+
+static void
+end(struct world *w)
+{
+	w->mood.loss = 0;
+	for (unsigned i = 0; i < w->mood.nodes; i++)
+		node_crash(&w->nodes[i]);
+	for (size_t i = 0; i < w->heap_count; i++) {
+		if (w->heap[i].kind == EV_DELIVER)
+			net_release(w->heap[i].packet);
+	}
+	for (unsigned i = 0; i < w->mood.hosts; i++)
+		host_free(&w->hosts[i]);
+	oracle_free(&w->oracle);
+}
+
+bool
+schedule_run(uint64_t seed, bool trace, struct totals *totals, char why[256])
+{
+	static struct world world; /* big, and used again */
+	struct event *heap = world.heap;
+	size_t cap = world.heap_cap;
+	struct world *w = &world;
+	memset(w, 0, sizeof(*w));
+	w->heap = heap;
+	w->heap_cap = cap;
+	w->seed = seed;
+	w->random.state = seed * 0xd1342543de82ef95u;
+	w->trace = trace;
+	w->totals = totals;
+	run(w);
+	memcpy(why, w->oracle.why, sizeof(w->oracle.why));
+	bool passed = !w->oracle.failed;
+	totals->schedules++;
+	totals->simulated_ms += w->now / SIM_MS;
+	uint64_t crashes = totals->crashes;
+	w->trace = false;
+	end(w);
+	totals->crashes = crashes; /* the end is none */
+	return passed;
+}
