@@ -158,24 +158,13 @@ check_path(struct call *c)
 	return true;
 }
 
-/* Whether `name` is one of the words of `list`. */
-static bool
-listed(const char *list, const char *name)
-{
-	size_t len = strlen(name);
-	for (const char *at = list; len > 0 && (at = strstr(at, name)) != NULL; at += len)
-		if ((at == list || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
-			return true;
-	return false;
-}
-
 static bool
 check_params(struct call *c)
 {
 	const struct request *q = c->q;
 	for (size_t i = 0; i < q->param_count; i++) {
 		const char *name = q->param[i].name;
-		bool known = c->route->params != NULL && listed(c->route->params, name);
+		bool known = c->route->params != NULL && request_listed(c->route->params, name);
 		if (known && request_param(q, name) == q->param[i].value)
 			continue;
 		problem(c->r, q, PROBLEM_BAD_REQUEST,

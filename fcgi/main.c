@@ -23,7 +23,7 @@
 #include "fcgi/service.h"
 
 #define CLIENT_BODY_MAX (64u << 10)
-#define STOP_MS 2500 /* for the requests in flight; the replica's own end takes up to as much */
+#define STOP_MS 4500 /* from SIGTERM to the end of the last request in flight */
 #define PATH_BYTES 4096
 #define ERROR_BYTES 512
 
@@ -162,12 +162,13 @@ start_pool(const char *socket, uint64_t threads, size_t body_max, struct router 
 	return pool;
 }
 
-/* A request that does not end within its time is left to its fate: whatever it was doing, the log
- * is as sound as after a crash, which every start is made for. */
+/* A request that does not end in time is left to its fate: whatever it was doing, the log is as
+ * sound as after a crash, which every start is made for. */
 static void
-stop_pool(struct fcgi_pool *pool)
+stop_pool(struct fcgi_pool *pool, uint64_t deadline)
 {
-	if (fcgi_stop(pool, STOP_MS) == 0)
+	uint64_t now = clock_ms();
+	if (fcgi_stop(pool, now < deadline ? (unsigned)(deadline - now) : 0) == 0)
 		return;
 	log_warn("stopped while a request was still waiting");
 	_exit(0);
@@ -218,12 +219,13 @@ main(int argc, char **argv)
 	wait_for_end(&ends);
 	sd_notify(0, "STOPPING=1");
 	log_info("stopping");
-	stop_pool(clients); /* first those who wait for the others */
+	uint64_t deadline = clock_ms() + STOP_MS;
+	stop_pool(clients, deadline); /* first those who wait for the others */
 	seeder_stop(seeder);
 	service_stop(&worker);
+	stop_pool(peers, deadline);
 	replica_stop(worker.replica);
 	service_free(&worker);
-	stop_pool(peers);
 	service_machine_free(&machine);
 	cache_close(worker.cache);
 	store_close(worker.store);

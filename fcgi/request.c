@@ -143,6 +143,19 @@ request_param(const struct request *q, const char *name)
 }
 
 bool
+request_listed(const char *list, const char *word)
+{
+	size_t len = strlen(word);
+	for (const char *at = list; len > 0 && *at != '\0'; at += strspn(at, " ")) {
+		size_t here = strcspn(at, " ");
+		if (here == len && memcmp(at, word, len) == 0)
+			return true;
+		at += here;
+	}
+	return false;
+}
+
+bool
 request_is_json(const char *content_type)
 {
 	static const char json[] = "application/json";

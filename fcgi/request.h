@@ -65,7 +65,10 @@ int request_parse(struct request *q, const char *target, const char **why);
 /* The value of a query parameter; NULL when it was not sent. */
 const char *request_param(const struct request *q, const char *name);
 
-/* Whether `value` is a media type of JSON: "application/json", parameters allowed. NULL is none. */
+/* Whether `word` is one of the words of `list`, which are separated by one blank each. */
+bool request_listed(const char *list, const char *word);
+
+/* Whether it is the media type of JSON: "application/json", parameters allowed. NULL is none. */
 bool request_is_json(const char *content_type);
 
 #endif

@@ -1,0 +1,329 @@
+#include "fcgi/catalog/http.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fcgi/catalog/bodies.h"
+#include "fcgi/catalog/cache_calls.h"
+#include "fcgi/catalog/cached.h"
+#include "fcgi/reads.h"
+#include "fcgi/service.h"
+#include "fcgi/writes.h"
+
+#define BODY_SMALL 1024
+#define BODY_INVALIDATION 65536
+
+/* Operation ids of keyed writes are made in this name space. */
+static const struct uuid key_space = {{0x0e, 0x3c, 0x52, 0x9d, 0x1b, 0x6f, 0x4a, 0x0c, 0x9e, 0x71,
+    0x5d, 0x20, 0xc4, 0x8a, 0x66, 0xf3}};
+
+static void
+no_such_book(struct call *c)
+{
+	problem(c->r, c->q, PROBLEM_NOT_FOUND, "There is no book %" PRIu64 ".", c->id);
+}
+
+static const char *
+currency(const struct call *c)
+{
+	return c->worker->settings->currency;
+}
+
+static void
+write_book(struct jsonw *w, const struct call *c, const struct book *b)
+{
+	jsonw_open(w, "data", '{');
+	jsonw_uint(w, "id", b->id);
+	jsonw_text(w, "title", b->title);
+	jsonw_text(w, "topic", b->topic);
+	jsonw_text(w, "author", b->author);
+	jsonw_cents(w, "price", b->price);
+	jsonw_int(w, "quantity", b->quantity);
+	jsonw_text(w, "currency", currency(c));
+	jsonw_close(w, '}');
+	jsonw_close(w, '}');
+}
+
+/* ---- GET /info/{id} ---- */
+
+static bool
+make_info(struct call *c, const struct view *v, void *arg)
+{
+	(void)arg;
+	struct book b;
+	if (!catalog_book(v, c->id, &b)) {
+		no_such_book(c);
+		return false;
+	}
+	struct jsonw w = response_success(c->r, NULL);
+	write_book(&w, c, &b);
+	return true;
+}
+
+static void
+get_info(struct call *c)
+{
+	char key[32];
+	snprintf(key, sizeof(key), "info:%" PRIu64, c->id);
+	cached_read(c, key, catalog_key_book(c->id), make_info, NULL);
+}
+
+/* ---- GET /search/{topic} ---- */
+
+struct search {
+	const char *folded;
+	size_t limit;
+	uint64_t after;
+	const char *currency;
+	struct jsonw w;
+	uint64_t last; /* id */
+};
+
+static void
+write_found(void *arg, const struct book *b)
+{
+	struct search *s = arg;
+	jsonw_open(&s->w, NULL, '{');
+	jsonw_uint(&s->w, "id", b->id);
+	jsonw_text(&s->w, "title", b->title);
+	jsonw_cents(&s->w, "price", b->price);
+	jsonw_int(&s->w, "quantity", b->quantity);
+	jsonw_text(&s->w, "currency", s->currency);
+	jsonw_close(&s->w, '}');
+	s->last = b->id;
+}
+
+/* The whole page, as it is kept: a body says itself which page is next, because a hit has nothing
+ * but the body. An unknown topic is not worth a place. */
+static bool
+make_search(struct call *c, const struct view *v, void *arg)
+{
+	struct search *s = arg;
+	char next[24];
+	bool more;
+	s->w = response_success(c->r, NULL);
+	jsonw_open(&s->w, "data", '[');
+	size_t found = catalog_search(v, s->folded, s->after, s->limit, &more, write_found, s);
+	jsonw_close(&s->w, ']');
+	snprintf(next, sizeof(next), "%" PRIu64, s->last);
+	if (more)
+		jsonw_text(&s->w, "next", next);
+	jsonw_close(&s->w, '}');
+	return found > 0;
+}
+
+/* Link to the page that a body of make_search names at its end. Inside a JSON string the quotes of
+ * the mark would be escaped, so it cannot be part of a title. */
+static void
+add_next(struct call *c, size_t limit)
+{
+	static const char mark[] = "],\"next\":\"";
+	const struct buf *body = &c->r->body;
+	char after[24];
+	size_t tail = sizeof(mark) + sizeof(after);
+	size_t from = body->len > tail ? body->len - tail : 0;
+	const uint8_t *at = memmem(body->data + from, body->len - from, mark, sizeof(mark) - 1);
+	if (at == NULL)
+		return;
+	at += sizeof(mark) - 1;
+	int len = (int)(body->data + body->len - at) - 2; /* without `"}` */
+	snprintf(after, sizeof(after), "%.*s", len, (const char *)at);
+	read_link_next(c, limit, after);
+}
+
+static void
+get_search(struct call *c)
+{
+	char folded[BOOK_TOPIC_FOLDED_SIZE], key[CACHE_KEY_MAX + 1];
+	struct search s = {.folded = folded, .currency = currency(c)};
+	if (!read_limit(c, &s.limit) || !read_number(c, "after", &s.after))
+		return;
+	/* A topic too long to be any book's is an unknown topic. */
+	if (text_fold(c->topic, strlen(c->topic), folded, sizeof(folded)) != 0)
+		folded[0] = '\0';
+	if (s.limit == PAGE_DEFAULT && s.after == 0)
+		snprintf(key, sizeof(key), "search:%s", folded);
+	else
+		snprintf(key, sizeof(key), "search@%zu,%" PRIu64 ":%s", s.limit, s.after, folded);
+	cached_read(c, key, catalog_key_topic(folded), make_search, &s);
+	if (c->r->status == 200)
+		add_next(c, s.limit);
+}
+
+/* ---- GET /topics ---- */
+
+static void
+write_topic(void *arg, const char *topic, uint64_t books)
+{
+	struct jsonw *w = arg;
+	jsonw_open(w, NULL, '{');
+	jsonw_text(w, "topic", topic);
+	jsonw_uint(w, "books", books);
+	jsonw_close(w, '}');
+}
+
+static void
+get_topics(struct call *c)
+{
+	uint64_t seq;
+	if (!read_begin(c, catalog_key_topics(), &seq))
+		return;
+	struct jsonw w = response_success(c->r, NULL);
+	jsonw_open(&w, "data", '[');
+	catalog_topics(read_view(c), write_topic, &w);
+	read_end(c);
+	jsonw_close(&w, ']');
+	jsonw_close(&w, '}');
+}
+
+/* ---- /update/{id}/price and /update/{id}/stock ---- */
+
+/* The entity tag of a price is the price, so that a condition can be checked where the write is
+ * decided, and a change of stock does not change it. */
+static void
+tag_price(struct response *r, int64_t price)
+{
+	snprintf(r->etag, sizeof(r->etag), "\"%" PRId64 "\"", price);
+}
+
+static void
+get_price(struct call *c)
+{
+	struct book b;
+	uint64_t seq;
+	if (!read_begin(c, catalog_key_book(c->id), &seq))
+		return;
+	bool found = catalog_book(read_view(c), c->id, &b);
+	read_end(c);
+	if (!found) {
+		no_such_book(c);
+		return;
+	}
+	tag_price(c->r, b.price);
+	struct jsonw w = response_success(c->r, NULL);
+	jsonw_open(&w, "data", '{');
+	jsonw_uint(&w, "id", b.id);
+	jsonw_cents(&w, "price", b.price);
+	jsonw_text(&w, "currency", currency(c));
+	jsonw_close(&w, '}');
+	jsonw_close(&w, '}');
+}
+
+/* The prices an If-Match value allows. None for `*` or no condition: any will do. A tag that is no
+ * price, or a weak one, matches nothing, and stands here as a price that no book has. */
+static size_t
+expected_prices(const char *if_match, int64_t expected[CATALOG_EXPECTED_MAX])
+{
+	const char *tag;
+	size_t len, count = 0;
+	bool weak;
+	if (if_match == NULL || strcmp(if_match + strspn(if_match, " \t"), "*") == 0)
+		return 0;
+	while (count < CATALOG_EXPECTED_MAX && etag_next(&if_match, &tag, &len, &weak)) {
+		char text[RESPONSE_ETAG] = "";
+		if (!weak && len - 2 < sizeof(text))
+			memcpy(text, tag + 1, len - 2);
+		int64_t price = (int64_t)text_parse_id(text);
+		expected[count++] = price > 0 ? price : -1;
+	}
+	if (count == 0)
+		expected[count++] = -1;
+	return count;
+}
+
+/* Every decided answer of a write to one book but success. */
+static void
+answer_refusal(struct call *c, const struct catalog_answer *a)
+{
+	switch (a->result) {
+	case CATALOG_NO_BOOK:
+		no_such_book(c);
+		break;
+	case CATALOG_SOLD_OUT:
+	case CATALOG_INSUFFICIENT:
+		problem_stock(c->r, c->q, PROBLEM_INSUFFICIENT_STOCK, a->available,
+		    "Only %" PRId64 " copies are in stock.", a->available);
+		break;
+	case CATALOG_OUT_OF_RANGE:
+		problem(c->r, c->q, PROBLEM_INVALID_REQUEST,
+		    "No book can have more than %" PRId64 " copies.", BOOK_QUANTITY_MAX);
+		break;
+	case CATALOG_PRECONDITION:
+		problem(c->r, c->q, PROBLEM_PRECONDITION, "The price has changed meanwhile.");
+		break;
+	default:
+		write_key_reused(c);
+	}
+}
+
+/* Runs the operation; true when it was done and *a tells the book. */
+static bool
+change_book(
+    struct call *c, struct write_op *op, uint8_t kind, struct buf *args, struct catalog_answer *a)
+{
+	struct buf answer = {0};
+	bool decided = write_run(c, op, kind, args, &answer);
+	if (decided && catalog_answer_decode(answer.data, answer.len, op->fingerprint, a) != 0)
+		abort(); /* our own machine wrote it */
+	buf_free(&answer);
+	if (decided && op->replayed && a->result != CATALOG_KEY_REUSED)
+		write_replayed(c);
+	if (decided && a->result != CATALOG_OK)
+		answer_refusal(c, a);
+	return decided && a->result == CATALOG_OK;
+}
+
+static void
+put_price(struct call *c)
+{
+	int64_t price, expected[CATALOG_EXPECTED_MAX];
+	const char *why = NULL;
+	if (!body_check(c, body_price(c->q->body, c->q->body_len, &price, &why), why))
+		return;
+	struct write_op op =
+	    write_identify(c, &key_space, "PUT /update/%" PRIu64 "/price %" PRId64, c->id, price);
+	struct catalog_answer a;
+	struct buf args = {0};
+	size_t count = expected_prices(c->q->header.if_match, expected);
+	catalog_op_price(&args, op.fingerprint, op.keep, c->id, price, expected, count);
+	if (!change_book(c, &op, CATALOG_PRICE, &args, &a))
+		return;
+	tag_price(c->r, a.book.price);
+	struct jsonw w = response_success(c->r, "The price was changed.");
+	write_book(&w, c, &a.book);
+}
+
+static void
+put_stock(struct call *c)
+{
+	int64_t change;
+	const char *why = NULL;
+	if (!body_check(c, body_stock(c->q->body, c->q->body_len, &change, &why), why))
+		return;
+	struct write_op op =
+	    write_identify(c, &key_space, "PUT /update/%" PRIu64 "/stock %" PRId64, c->id, change);
+	struct catalog_answer a;
+	struct buf args = {0};
+	catalog_op_stock(&args, op.fingerprint, op.keep, c->id, change);
+	if (!change_book(c, &op, CATALOG_STOCK, &args, &a))
+		return;
+	struct jsonw w = response_success(c->r, "The stock was changed.");
+	write_book(&w, c, &a.book);
+}
+
+const struct route catalog_routes[] = {
+    {METHOD_GET, "/search/{topic}", "limit after", 0, ROUTE_ETAG, get_search},
+    {METHOD_GET, "/info/{id}", NULL, 0, ROUTE_ETAG, get_info},
+    {METHOD_GET, "/topics", NULL, 0, ROUTE_ETAG, get_topics},
+    {METHOD_GET, "/update/{id}/price", NULL, 0, ROUTE_ADMIN | ROUTE_ETAG, get_price},
+    {METHOD_PUT, "/update/{id}/price", NULL, BODY_SMALL, ROUTE_WRITE | ROUTE_ADMIN | ROUTE_KEYED,
+	put_price},
+    {METHOD_PUT, "/update/{id}/stock", NULL, BODY_SMALL, ROUTE_WRITE | ROUTE_ADMIN | ROUTE_KEYED,
+	put_stock},
+    {METHOD_GET, "/cache-stats", NULL, 0, 0, get_cache_stats},
+    {METHOD_POST, "/invalidate-cache", NULL, BODY_INVALIDATION, ROUTE_WRITE | ROUTE_ADMIN,
+	post_invalidate},
+    {0},
+};
