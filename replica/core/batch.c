@@ -240,7 +240,5 @@ batch_deadline(const struct core *c)
 {
 	const struct queue *q = c->queue;
 
-	if (q->count == 0)
-		return UINT64_MAX;
-	return c->applying ? c->now : q->slots[q->head].since + CORE_QUEUE_WAIT_MS;
+	return q->count > 0 ? q->slots[q->head].since + CORE_QUEUE_WAIT_MS : UINT64_MAX;
 }

@@ -151,6 +151,8 @@ core_deadline(const struct core *c)
 {
 	if (c->role != CORE_PRIMARY || c->phase == CORE_FENCED)
 		return UINT64_MAX;
+	if (c->applying)
+		return c->now; /* what waits for the tables can go on */
 	uint64_t earliest = batch_deadline(c);
 	for (unsigned i = 0; i < c->peer_count; i++) {
 		if (c->peers[i].due < earliest)

@@ -135,13 +135,13 @@ on_promised(struct core *c, struct peer *p, const struct message *m)
 	log_commit(c, m->commit);
 }
 
-/* A backup that cannot go on from where we were has lost its log since it promised. */
+/* A backup that has restarted may have lost its log since it promised. */
 static void
-on_fetched(struct core *c, struct peer *p, const struct message *m)
+on_fetched(struct core *c, struct peer *p, const struct message *m, bool restarted)
 {
 	if (c->phase != CORE_ADOPTING || p != c->source)
 		return;
-	if (m->verdict == VERDICT_OK && log_place(c, m->entries, m->entry_count)) {
+	if (!restarted && m->verdict == VERDICT_OK && log_place(c, m->entries, m->entry_count)) {
 		if (m->entry_count > 0) {
 			c->fetched = m->entries[m->entry_count - 1]->at;
 			p->due = c->now;
@@ -194,7 +194,7 @@ peer_answer(struct core *c, struct peer *p, const struct message *m)
 	if (m->kind == MSG_PROMISED)
 		on_promised(c, p, m);
 	else if (m->kind == MSG_FETCHED)
-		on_fetched(c, p, m);
+		on_fetched(c, p, m, restarted);
 	else if (m->kind == MSG_APPENDED)
 		on_appended(c, p, m, restarted);
 }

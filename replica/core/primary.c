@@ -49,11 +49,14 @@ primary_outbid(struct core *c, struct epoch e)
 		primary_fence(c);
 }
 
-/* Only a primary sends requests: there are two, and the older one stops. */
+/* Only a primary sends requests. Before our members have promised, it may be one of the past, and
+ * one of today gets no promise from us; after that, it was elected over our head. */
 void
 primary_request(struct core *c, const struct message *m)
 {
-	if (c->phase != CORE_FENCED && epoch_compare(m->epoch, c->promised) > 0)
+	bool settled = c->phase != CORE_PROMISING && c->phase != CORE_FENCED;
+
+	if (settled && epoch_compare(m->epoch, c->promised) > 0)
 		primary_fence(c);
 }
 
@@ -138,7 +141,8 @@ primary_run(struct core *c)
 {
 	if (c->phase == CORE_PROMISING)
 		choose_log(c);
-	if (c->phase == CORE_ADOPTING && position_equal(c->fetched, c->source->last))
+	if (c->phase == CORE_ADOPTING && position_equal(c->fetched, c->source->last) &&
+	    !c->applying)
 		begin_tail(c);
 	commit_if_acknowledged(c);
 	batch_run(c);
