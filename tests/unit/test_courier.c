@@ -1,0 +1,451 @@
+/* The courier between a real order log (a set of one) and a catalog of our own making. */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <CUnit/CUnit.h>
+
+#include "fcgi/base/clock.h"
+#include "fcgi/catalog/reserve.h"
+#include "fcgi/order/courier.h"
+#include "fcgi/order/hands.h"
+#include "tests/unit/suites.h"
+#include "tests/unit/web.h"
+
+#define PATIENCE_MS 10000
+#define DEADLINE_MS 300
+
+/* ---- The catalog: book 1 is always there, 2 sold out, 3 has one copy too few, others unknown ----
+ */
+
+static struct {
+	pthread_mutex_t lock;
+	bool writable; /* what /status says, and whether reservations are decided */
+	bool answers;  /* /peer/reserve with 200 */
+	size_t reserved;
+} catalog = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void
+reserve_one(const struct reserve_item *item, struct reserve_answer *a)
+{
+	*a = (struct reserve_answer){.state = RESERVE_DECIDED, .result = CATALOG_NO_BOOK};
+	if (!catalog.writable) {
+		a->state = RESERVE_UNKNOWN;
+		return;
+	}
+	catalog.reserved++;
+	if (item->book_id == 1) {
+		a->result = CATALOG_OK;
+		a->price = 4500;
+		strcpy(a->title, "Spring");
+	} else if (item->book_id == 2) {
+		a->result = CATALOG_SOLD_OUT;
+	} else if (item->book_id == 3) {
+		a->result = CATALOG_INSUFFICIENT;
+		a->available = item->quantity - 1;
+	}
+}
+
+static int
+reserve(const void *body, size_t len, struct buf *answer)
+{
+	static struct reserve_item items[RESERVE_MAX];
+	static struct reserve_answer answers[RESERVE_MAX];
+	size_t count = reserve_request_decode(body, len, items);
+
+	CU_ASSERT_TRUE(count > 0);
+	for (size_t i = 0; i < count; i++)
+		reserve_one(&items[i], &answers[i]);
+	reserve_answer_encode(answer, answers, count);
+	return 200;
+}
+
+static int
+be_catalog(void *arg, const char *path, const void *body, size_t len, struct buf *answer)
+{
+	int status = 200;
+	(void)arg;
+	pthread_mutex_lock(&catalog.lock);
+	if (strcmp(path, "/status") == 0)
+		buf_printf(
+		    answer, "{\"data\":{\"writable\":%s}}", catalog.writable ? "true" : "false");
+	else
+		status = catalog.answers ? reserve(body, len, answer) : 503;
+	pthread_mutex_unlock(&catalog.lock);
+	return status;
+}
+
+static void
+set_catalog(bool writable, bool answers)
+{
+	pthread_mutex_lock(&catalog.lock);
+	catalog.writable = writable;
+	catalog.answers = answers;
+	pthread_mutex_unlock(&catalog.lock);
+}
+
+/* ---- The shop ---- */
+
+static struct {
+	char dir[64], address[WEB_ADDRESS];
+	struct web *web;
+	struct store *store;
+	struct order_machine *rules;
+	struct machine machine;
+	struct nodes nodes;
+	struct replica *replica;
+	struct courier *courier;
+} shop;
+
+static void
+start_replica(void)
+{
+	char error[256];
+	shop.store =
+	    store_open(shop.dir, order_tables, order_table_count, 1 << 20, error, sizeof(error));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(shop.store);
+	shop.rules = order_machine_new(store_view(shop.store));
+	shop.machine =
+	    (struct machine){shop.rules, order_decided, order_begin_batch, order_execute, NULL};
+	struct replica_config config = {.name = "order-1",
+	    .nodes = &shop.nodes,
+	    .secret = "s",
+	    .store = shop.store,
+	    .machine = &shop.machine};
+	shop.replica = replica_start(&config);
+}
+
+static void
+start_courier(void)
+{
+	struct courier_config config = {.replica = shop.replica,
+	    .store = shop.store,
+	    .catalog = shop.address,
+	    .secret = "s",
+	    .deadline_ms = DEADLINE_MS};
+	shop.courier = courier_start(&config);
+}
+
+static void
+stop_shop(void)
+{
+	courier_stop(shop.courier);
+	replica_stop(shop.replica);
+	courier_free(shop.courier);
+	order_machine_free(shop.rules);
+	store_close(shop.store);
+}
+
+static bool
+is_writable(void)
+{
+	struct courier_stats stats;
+	courier_stats(shop.courier, &stats);
+	return stats.catalog_writable;
+}
+
+static bool
+hands_are_empty(void)
+{
+	struct courier_stats stats;
+	courier_stats(shop.courier, &stats);
+	return stats.in_hand == 0;
+}
+
+static bool
+wait_for(bool (*condition)(void))
+{
+	uint64_t deadline = clock_ms() + PATIENCE_MS;
+	while (!condition() && clock_ms() < deadline)
+		usleep(1000);
+	return condition();
+}
+
+static void
+open_shop(bool writable)
+{
+	catalog.reserved = 0;
+	set_catalog(writable, true);
+	shop.nodes = (struct nodes){.count = 1,
+	    .node = {{.name = "order-1",
+		.service = NODE_ORDER,
+		.id = 1,
+		.primary = true,
+		.address = "127.0.0.1:1"}}};
+	snprintf(shop.dir, sizeof(shop.dir), "/tmp/bazar-courier-XXXXXX");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(shop.dir));
+	shop.web = web_start(shop.address, be_catalog, NULL);
+	start_replica();
+	start_courier();
+	if (writable)
+		CU_ASSERT_TRUE(wait_for(is_writable));
+}
+
+static void
+close_shop(void)
+{
+	char command[512];
+	stop_shop();
+	web_stop(shop.web);
+	snprintf(command, sizeof(command), "rm -rf '%s'", shop.dir);
+	CU_ASSERT_EQUAL(system(command), 0);
+}
+
+static enum courier_result
+buy(const struct uuid *id, uint64_t fingerprint, uint64_t book, struct order *order, bool *replayed)
+{
+	return courier_buy(shop.courier, id, fingerprint, book, 2, order, replayed);
+}
+
+/* The order's status in the tables; -1: there is none. */
+static int
+stored_status(const struct uuid *id)
+{
+	struct order order;
+	store_read_begin(shop.store);
+	bool found = order_get(store_view(shop.store), id, &order);
+	store_read_end(shop.store);
+	return found ? (int)order.status : -1;
+}
+
+/* ---- Tests ---- */
+
+static void
+test_each_end(void)
+{
+	static const struct {
+		uint64_t book;
+		enum order_status status;
+		enum order_reason reason;
+		int64_t available, price;
+	} cases[] = {
+	    {1, ORDER_CONFIRMED, ORDER_NO_REASON, 0, 4500},
+	    {2, ORDER_REJECTED, ORDER_SOLD_OUT, 0, 0},
+	    {3, ORDER_REJECTED, ORDER_INSUFFICIENT, 1, 0},
+	    {4, ORDER_REJECTED, ORDER_NO_BOOK, 0, 0},
+	};
+	open_shop(true);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct uuid id = uuid_random();
+		struct order o;
+		bool replayed;
+		CU_ASSERT_EQUAL(buy(&id, 5, cases[i].book, &o, &replayed), COURIER_DONE);
+		CU_ASSERT_FALSE(replayed);
+		CU_ASSERT_TRUE(uuid_equal(&o.id, &id));
+		CU_ASSERT_EQUAL(o.book_id, cases[i].book);
+		CU_ASSERT_EQUAL(o.quantity, 2);
+		CU_ASSERT_EQUAL(o.status, cases[i].status);
+		CU_ASSERT_EQUAL(o.reason, cases[i].reason);
+		CU_ASSERT_EQUAL(o.available, cases[i].available);
+		CU_ASSERT_EQUAL(o.price, cases[i].price);
+		CU_ASSERT_TRUE(o.created_ms > 0);
+		CU_ASSERT_EQUAL(stored_status(&id), (int)cases[i].status);
+	}
+	close_shop();
+}
+
+static void
+test_the_same_id_is_the_same_order(void)
+{
+	struct uuid id = uuid_random();
+	struct order first, again;
+	bool replayed;
+	open_shop(true);
+	CU_ASSERT_EQUAL(buy(&id, 5, 1, &first, &replayed), COURIER_DONE);
+	CU_ASSERT_EQUAL(buy(&id, 5, 1, &again, &replayed), COURIER_DONE);
+	CU_ASSERT_TRUE(replayed);
+	CU_ASSERT_EQUAL(again.created_ms, first.created_ms);
+	CU_ASSERT_EQUAL(again.status, ORDER_CONFIRMED);
+	CU_ASSERT_EQUAL(buy(&id, 6, 1, &again, &replayed), COURIER_KEY_REUSED);
+	CU_ASSERT_EQUAL(catalog.reserved, 1);
+	close_shop();
+}
+
+static void
+test_without_the_catalog_nothing_is_logged(void)
+{
+	struct uuid known = uuid_random(), fresh = uuid_random();
+	struct order o;
+	bool replayed;
+	open_shop(true);
+	CU_ASSERT_EQUAL(buy(&known, 5, 1, &o, &replayed), COURIER_DONE);
+	set_catalog(false, true);
+	while (is_writable())
+		usleep(1000);
+	uint64_t begin = clock_ms();
+	CU_ASSERT_EQUAL(buy(&fresh, 5, 1, &o, &replayed), COURIER_NOT_APPLIED);
+	CU_ASSERT_TRUE(clock_ms() - begin >= COURIER_CATALOG_WAIT_MS);
+	CU_ASSERT_EQUAL(stored_status(&fresh), -1);
+	CU_ASSERT_EQUAL(buy(&known, 5, 1, &o, &replayed), COURIER_DONE);
+	CU_ASSERT_TRUE(replayed);
+	CU_ASSERT_TRUE(hands_are_empty());
+	close_shop();
+}
+
+static void *
+heal_catalog(void *arg)
+{
+	(void)arg;
+	usleep(200000);
+	set_catalog(true, true);
+	return NULL;
+}
+
+static void
+test_a_buy_waits_for_the_catalog(void)
+{
+	struct uuid id = uuid_random();
+	struct order o;
+	bool replayed;
+	pthread_t healer;
+	open_shop(false);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&healer, NULL, heal_catalog, NULL), 0);
+	enum courier_result result = buy(&id, 5, 1, &o, &replayed);
+	CU_ASSERT_TRUE(result == COURIER_DONE || result == COURIER_PENDING);
+	pthread_join(healer, NULL);
+	close_shop();
+}
+
+/* Writable by its own words, but not a single reservation gets through. */
+static void
+test_a_pending_order_ends_later(void)
+{
+	struct uuid id = uuid_random();
+	struct order o;
+	bool replayed;
+	open_shop(true);
+	set_catalog(true, false);
+	CU_ASSERT_EQUAL(buy(&id, 5, 1, &o, &replayed), COURIER_PENDING);
+	CU_ASSERT_TRUE(o.created_ms > 0);
+	CU_ASSERT_EQUAL(stored_status(&id), ORDER_PENDING);
+	CU_ASSERT_EQUAL(buy(&id, 6, 1, &o, &replayed), COURIER_KEY_REUSED);
+	CU_ASSERT_EQUAL(buy(&id, 5, 1, &o, &replayed), COURIER_PENDING);
+	set_catalog(true, true);
+	CU_ASSERT_TRUE(wait_for(hands_are_empty));
+	CU_ASSERT_EQUAL(stored_status(&id), ORDER_CONFIRMED);
+	CU_ASSERT_EQUAL(buy(&id, 5, 1, &o, &replayed), COURIER_DONE);
+	CU_ASSERT_TRUE(replayed);
+	CU_ASSERT_EQUAL(catalog.reserved, 1);
+	close_shop();
+}
+
+static void
+test_the_sweep_finds_orders_of_a_crash(void)
+{
+	struct uuid id = uuid_random();
+	struct order o;
+	bool replayed;
+	open_shop(true);
+	set_catalog(true, false);
+	CU_ASSERT_EQUAL(buy(&id, 5, 1, &o, &replayed), COURIER_PENDING);
+	stop_shop();
+	start_replica();
+	set_catalog(true, true);
+	start_courier();
+	uint64_t deadline = clock_ms() + PATIENCE_MS;
+	while (stored_status(&id) != ORDER_CONFIRMED && clock_ms() < deadline)
+		usleep(1000);
+	CU_ASSERT_EQUAL(stored_status(&id), ORDER_CONFIRMED);
+	close_shop();
+}
+
+struct buyer {
+	pthread_t thread;
+	struct uuid id;
+	enum courier_result result;
+};
+
+static void *
+buy_alone(void *arg)
+{
+	struct buyer *b = arg;
+	struct order o;
+	bool replayed;
+	b->result = buy(&b->id, 5, 1, &o, &replayed);
+	return NULL;
+}
+
+static void
+test_one_buyer_an_order_at_a_time(void)
+{
+	struct buyer b = {.id = uuid_random()};
+	struct order o;
+	bool replayed;
+	open_shop(true);
+	set_catalog(true, false);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&b.thread, NULL, buy_alone, &b), 0);
+	while (stored_status(&b.id) < 0)
+		usleep(1000);
+	CU_ASSERT_EQUAL(buy(&b.id, 5, 1, &o, &replayed), COURIER_IN_PROGRESS);
+	pthread_join(b.thread, NULL);
+	CU_ASSERT_EQUAL(b.result, COURIER_PENDING);
+	close_shop();
+}
+
+static void
+test_many_buyers_share_trips(void)
+{
+	struct buyer buyers[32];
+	struct courier_stats stats;
+	open_shop(true);
+	for (size_t i = 0; i < 32; i++) {
+		buyers[i].id = uuid_random();
+		CU_ASSERT_EQUAL_FATAL(
+		    pthread_create(&buyers[i].thread, NULL, buy_alone, &buyers[i]), 0);
+	}
+	for (size_t i = 0; i < 32; i++) {
+		pthread_join(buyers[i].thread, NULL);
+		CU_ASSERT_EQUAL(buyers[i].result, COURIER_DONE);
+	}
+	CU_ASSERT_EQUAL(catalog.reserved, 32);
+	courier_stats(shop.courier, &stats);
+	CU_ASSERT_EQUAL(stats.ended, 32);
+	close_shop();
+}
+
+static void
+test_hands_are_bounded_and_queued_in_order(void)
+{
+	static struct hands t;
+	struct order o = {0};
+	hands_init(&t);
+	for (size_t i = 0; i < COURIER_HANDS_MAX; i++) {
+		o.id = uuid_random();
+		o.quantity = (uint32_t)i;
+		struct hand *h = hands_add(&t, NULL, &o);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(h);
+		CU_ASSERT_PTR_EQUAL(hands_find(&t, &o.id), h);
+		hands_enqueue(&t, h);
+	}
+	o.id = uuid_random();
+	CU_ASSERT_PTR_NULL(hands_find(&t, &o.id));
+	CU_ASSERT_PTR_NULL(hands_add(&t, NULL, &o));
+	for (size_t i = 0; i < COURIER_HANDS_MAX; i++) {
+		struct hand *h = hands_dequeue(&t);
+		CU_ASSERT_EQUAL(h->order.quantity, i);
+		if (i % 2 == 0)
+			hands_remove(&t, h);
+	}
+	CU_ASSERT_PTR_NULL(hands_dequeue(&t));
+	CU_ASSERT_EQUAL(t.count, COURIER_HANDS_MAX / 2);
+	hands_destroy(&t);
+}
+
+void
+register_courier(void)
+{
+	CU_pSuite s = CU_add_suite("courier", NULL, NULL);
+	CU_add_test(s, "each end", test_each_end);
+	CU_add_test(s, "the same id is the same order", test_the_same_id_is_the_same_order);
+	CU_add_test(
+	    s, "without the catalog nothing is logged", test_without_the_catalog_nothing_is_logged);
+	CU_add_test(s, "a buy waits for the catalog", test_a_buy_waits_for_the_catalog);
+	CU_add_test(s, "a pending order ends later", test_a_pending_order_ends_later);
+	CU_add_test(s, "the sweep finds orders of a crash", test_the_sweep_finds_orders_of_a_crash);
+	CU_add_test(s, "one buyer an order at a time", test_one_buyer_an_order_at_a_time);
+	CU_add_test(s, "many buyers share trips", test_many_buyers_share_trips);
+	CU_add_test(s, "hands are bounded, and queued in order",
+	    test_hands_are_bounded_and_queued_in_order);
+}
