@@ -106,10 +106,11 @@ void
 change_book(struct change *c, const struct book *before, const struct book *after)
 {
 	char old_topic[BOOK_TOPIC_FOLDED_SIZE] = "", new_topic[BOOK_TOPIC_FOLDED_SIZE];
-	if (before != NULL)
-		fold(before, old_topic);
+	bool same_name = before != NULL && strcmp(before->topic, after->topic) == 0;
 	fold(after, new_topic);
-	bool moves = strcmp(old_topic, new_topic) != 0;
+	if (before != NULL && !same_name)
+		fold(before, old_topic);
+	bool moves = !same_name && strcmp(old_topic, new_topic) != 0;
 	touch(c, catalog_key_book(after->id));
 	touch(c, catalog_key_topic(new_topic));
 	if (before != NULL && moves)
