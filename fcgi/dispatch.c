@@ -221,7 +221,7 @@ add_etag(struct call *c)
 		response_etag(r);
 	response_header(r, "ETag", r->etag);
 	const char *condition = c->q->header.if_none_match;
-	if (condition != NULL && etag_listed(condition, r->etag))
+	if (c->route->method == METHOD_GET && condition != NULL && etag_listed(condition, r->etag))
 		r->status = 304;
 }
 

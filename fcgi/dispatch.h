@@ -18,7 +18,7 @@ enum {
 	ROUTE_WRITE = 1,     /* no foreign page, no foreign Host; the answer is never stored */
 	ROUTE_ADMIN = 2,     /* needs BAZAR_ADMIN_TOKEN, when there is one; a known Host */
 	ROUTE_KEYED = 4,     /* honours Idempotency-Key */
-	ROUTE_ETAG = 8,      /* the answer has an entity tag, If-None-Match is honoured */
+	ROUTE_ETAG = 8,      /* the answer has an entity tag; GET honours If-None-Match */
 	ROUTE_INTERNAL = 16, /* needs the replicas' secret */
 	ROUTE_BINARY = 32    /* the body is not JSON */
 };

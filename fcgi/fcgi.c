@@ -139,7 +139,7 @@ send_answer(struct server *s)
 	struct response *r = &s->response;
 	bool has_body = r->status != 204 && r->status != 304;
 	buf_clear(&s->head);
-	buf_printf(&s->head, "Status: %d\r\n", r->status);
+	buf_printf(&s->head, "Status: %d %s\r\n", r->status, response_reason(r->status));
 	if (has_body)
 		buf_printf(
 		    &s->head, "Content-Type: %s\r\nContent-Length: %zu\r\n", r->type, r->body.len);

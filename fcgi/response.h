@@ -32,6 +32,9 @@ void response_header(struct response *r, const char *name, const char *value);
  * jsonw_close(&w, '}'). `message` may be NULL. */
 struct jsonw response_success(struct response *r, const char *message);
 
+/* What HTTP calls a status we use. */
+const char *response_reason(int status);
+
 /* Strong: the hash of the body. */
 void response_etag(struct response *r);
 
