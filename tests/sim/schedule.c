@@ -91,11 +91,11 @@ change_cuts(struct world *w)
 	}
 }
 
-/* A replica whose log, and whatever else it ever knew, is complete as far as the operator knows. */
+/* A replica known to be complete. One without a history may not even know that there is one. */
 static bool
 trusted(const struct node *n)
 {
-	return n->member && !n->behind;
+	return n->member && !n->behind && !uuid_is_nil(&n->disk.durable.incarnation);
 }
 
 /* A disk is replaced by an empty one; never the last complete one. */
