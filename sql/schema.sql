@@ -1,9 +1,9 @@
--- The tables of Bazar.com, their constraints, and (with seed.sql) their first contents: the
--- authority. The replicas keep the same rows in Berkeley DB's native B-trees; fcgi/catalog/rows.h
--- and fcgi/order/rows.h say how, and tests/unit/test_catalog.c compares the limits.
+-- The tables of Bazar.com, their constraints and, with seed.sql, their first contents: the authority.
+-- The replicas keep the same rows in Berkeley DB's native B-trees (fcgi/catalog/rows.h,
+-- fcgi/order/rows.h); sql/reports/load fills these tables from what `bazarctl export` writes.
 --
--- Dialect: Berkeley DB SQL 5.3 (SQLite 3.7.6: no multi-row VALUES, no WITH). Lengths are bytes of
--- UTF-8, money is integer cents, times are milliseconds since 1970.
+-- Dialect: Berkeley DB SQL 5.3, that is SQLite 3.7.6 (no multi-row VALUES, no WITH). Lengths are
+-- bytes of UTF-8, money is integer cents, times are RFC 3339 in UTC.
 
 PRAGMA foreign_keys = ON;
 
@@ -19,24 +19,26 @@ CREATE TABLE books (
 
 CREATE INDEX books_by_topic ON books (topic, id);
 
--- The catalog's word on an order: the stock was taken, or why it was not.
-CREATE TABLE reservations (
-	order_id TEXT    PRIMARY KEY CHECK (length(order_id) = 36),
-	book_id  INTEGER NOT NULL, -- no foreign key: an unknown book is refused, and that is kept too
-	quantity INTEGER NOT NULL CHECK (quantity BETWEEN 1 AND 1000),
-	result   TEXT    NOT NULL CHECK (result IN ('ok', 'no-book', 'sold-out', 'insufficient')),
-	price    INTEGER CHECK ((result = 'ok') = (price IS NOT NULL))
-);
-
+-- An order is PENDING until the catalog's answer confirms or rejects it, for good. No foreign key: a
+-- book that never was can be asked for, and the refusal is kept.
 CREATE TABLE orders (
-	id         TEXT    PRIMARY KEY CHECK (length(id) = 36),
-	book_id    INTEGER NOT NULL,
+	order_id   TEXT    PRIMARY KEY CHECK (length(order_id) = 36),
+	book_id    INTEGER NOT NULL CHECK (book_id > 0),
 	quantity   INTEGER NOT NULL CHECK (quantity BETWEEN 1 AND 1000),
-	status     TEXT    NOT NULL CHECK (status IN ('pending', 'confirmed', 'rejected')),
-	price      INTEGER CHECK (price BETWEEN 1 AND 999999999), -- each
-	title      TEXT,
-	created_at INTEGER NOT NULL,
-	CHECK ((status = 'confirmed') = (price IS NOT NULL AND title IS NOT NULL))
+	status     TEXT    NOT NULL CHECK (status IN ('PENDING', 'CONFIRMED', 'REJECTED')),
+	created_at TEXT    NOT NULL CHECK (created_at LIKE '____-__-__T__:__:__.___Z')
 );
 
-CREATE INDEX orders_by_time ON orders (created_at DESC, id);
+CREATE INDEX orders_by_time ON orders (created_at, order_id);
+
+-- What a confirmed order was told: the title and the price of that moment, whatever the book's are
+-- now.
+CREATE TABLE sales (
+	order_id TEXT    PRIMARY KEY REFERENCES orders (order_id),
+	book_id  INTEGER NOT NULL REFERENCES books (id),
+	title    TEXT    NOT NULL,
+	price    INTEGER NOT NULL CHECK (price BETWEEN 1 AND 999999999), -- each
+	quantity INTEGER NOT NULL CHECK (quantity BETWEEN 1 AND 1000)
+);
+
+CREATE INDEX sales_by_book ON sales (book_id);
