@@ -82,7 +82,10 @@ write_core(struct jsonw *w, const struct core_status *core)
 	uuid_print(&core->incarnation, incarnation);
 	jsonw_text(w, "role", core->role == CORE_PRIMARY ? "primary" : "backup");
 	jsonw_text(w, "phase", phase_name(core->phase));
-	peer_write_epoch(w, "epoch", core->epoch);
+	jsonw_open(w, "epoch", '{');
+	jsonw_uint(w, "counter", core->epoch.counter);
+	jsonw_uint(w, "replica", core->epoch.replica);
+	jsonw_close(w, '}');
 	jsonw_text(w, "incarnation", incarnation);
 	peer_write_position(w, "last", &core->last);
 	peer_write_position(w, "commit", &core->commit);

@@ -47,19 +47,11 @@ peer_page_end(struct jsonw *w, const char *next)
 }
 
 void
-peer_write_epoch(struct jsonw *w, const char *key, struct epoch epoch)
-{
-	jsonw_open(w, key, '{');
-	jsonw_uint(w, "counter", epoch.counter);
-	jsonw_uint(w, "replica", epoch.replica);
-	jsonw_close(w, '}');
-}
-
-void
 peer_write_position(struct jsonw *w, const char *key, const struct position *p)
 {
 	jsonw_open(w, key, '{');
-	peer_write_epoch(w, "epoch", p->epoch);
+	jsonw_uint(w, "counter", p->epoch.counter);
+	jsonw_uint(w, "replica", p->epoch.replica);
 	jsonw_uint(w, "seq", p->seq);
 	jsonw_close(w, '}');
 }
@@ -71,8 +63,7 @@ write_entry(struct jsonw *w, const struct entry *e)
 	uuid_print(&e->op_id, op_id);
 	snprintf(crc, sizeof(crc), "%016" PRIx64, e->crc);
 	jsonw_open(w, NULL, '{');
-	peer_write_epoch(w, "epoch", e->at.epoch);
-	jsonw_uint(w, "seq", e->at.seq);
+	peer_write_position(w, "at", &e->at);
 	peer_write_position(w, "prev", &e->prev);
 	jsonw_uint(w, "time_ms", e->time_ms);
 	jsonw_text(w, "op_id", op_id);

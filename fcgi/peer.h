@@ -15,7 +15,7 @@ struct jsonw peer_page_start(struct call *c, uint64_t applied_seq);
 /* Closes it; `next`: the `after` of the page behind it, NULL when there is none. */
 void peer_page_end(struct jsonw *w, const char *next);
 
-void peer_write_epoch(struct jsonw *w, const char *key, struct epoch epoch);
+/* {"counter", "replica", "seq"} */
 void peer_write_position(struct jsonw *w, const char *key, const struct position *p);
 
 #endif

@@ -184,20 +184,10 @@ get_books(struct call *c)
 	peer_page_end(&p.w, p.more ? p.next : NULL);
 }
 
-static const char *
-result_name(enum catalog_result result)
-{
-	switch (result) {
-	case CATALOG_OK:
-		return "OK";
-	case CATALOG_NO_BOOK:
-		return "NO_BOOK";
-	case CATALOG_SOLD_OUT:
-		return "SOLD_OUT";
-	default:
-		return "INSUFFICIENT";
-	}
-}
+static const char *const result_names[] = {[CATALOG_OK] = "ok",
+    [CATALOG_NO_BOOK] = "not-found",
+    [CATALOG_SOLD_OUT] = "sold-out",
+    [CATALOG_INSUFFICIENT] = "insufficient-stock"};
 
 static bool
 page_reservation(void *arg, const struct reservation *r)
@@ -207,7 +197,7 @@ page_reservation(void *arg, const struct reservation *r)
 		return false;
 	uuid_print(&r->order_id, p->next);
 	jsonw_text(&p->w, "order_id", p->next);
-	jsonw_text(&p->w, "result", result_name(r->result));
+	jsonw_text(&p->w, "result", result_names[r->result]);
 	jsonw_uint(&p->w, "book_id", r->book_id);
 	jsonw_uint(&p->w, "quantity", r->quantity);
 	jsonw_cents(&p->w, "price", r->price);
