@@ -1,0 +1,124 @@
+/* Shared by the cache's fault tests: values that tell where they come from, and a clock. */
+#ifndef BAZAR_TESTS_CACHE_FAULT_H
+#define BAZAR_TESTS_CACHE_FAULT_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "fcgi/base/hash.h"
+#include "fcgi/cache/cache.h"
+#include "fcgi/cache/segment.h"
+
+#define ENTRIES 8
+#define BLOCK 32
+#define BLOCKS 16
+#define VALUE_MAX 96
+
+static const struct cache_geometry small = {.entries = ENTRIES,
+    .stripes = 64,
+    .block_size = BLOCK,
+    .blocks = BLOCKS,
+    .value_max = VALUE_MAX};
+
+static const uint8_t history_a[CACHE_INCARNATION] = "history a";
+static const uint8_t history_b[CACHE_INCARNATION] = "history b";
+
+struct key {
+	char text[16];
+	uint64_t floor;
+};
+
+static inline struct key
+make_key(unsigned n)
+{
+	struct key k;
+
+	snprintf(k.text, sizeof(k.text), "info:%u", n);
+	k.floor = hash64(k.text, strlen(k.text));
+	return k;
+}
+
+/* One to three blocks that say key and version again and again. Returns the length. */
+static inline size_t
+make_value(unsigned n, uint64_t version, char value[VALUE_MAX])
+{
+	char unit[32];
+	size_t len = 24 + (n * 7 + version * 13) % (VALUE_MAX - 24), unit_len;
+
+	unit_len = (size_t)snprintf(unit, sizeof(unit), "%u:%llu,", n, (unsigned long long)version);
+	for (size_t i = 0; i < len; i++)
+		value[i] = unit[i % unit_len];
+	return len;
+}
+
+/* Whether the value is a whole one of that key, and of which version. */
+static inline bool
+read_value(unsigned n, const char *value, size_t len, uint64_t *version)
+{
+	char head[25] = "", expected[VALUE_MAX], *end;
+
+	if (len < 24 || len > VALUE_MAX)
+		return false;
+	memcpy(head, value, 24);
+	if (strtoul(head, &end, 10) != n || *end != ':')
+		return false;
+	*version = strtoull(end + 1, NULL, 10);
+	return make_value(n, *version, expected) == len && memcmp(value, expected, len) == 0;
+}
+
+static inline int
+put_version(struct cache *c, unsigned n, uint64_t seq, uint64_t version)
+{
+	struct key k = make_key(n);
+	char value[VALUE_MAX];
+	size_t len = make_value(n, version, value);
+
+	return cache_put(c, k.text, k.floor, seq, value, len);
+}
+
+/* *version of what was found; a torn value is version 0 with *torn. */
+static inline enum cache_result
+get_version(struct cache *c, unsigned n, uint64_t *version, bool *torn)
+{
+	struct key k = make_key(n);
+	char value[VALUE_MAX];
+	uint64_t seq;
+	size_t len;
+	enum cache_result result = cache_get(c, k.text, k.floor, value, sizeof(value), &len, &seq);
+
+	*version = 0;
+	*torn = result == CACHE_HIT && !read_value(n, value, len, version);
+	return result;
+}
+
+static inline void
+raise_version(struct cache *c, unsigned n, uint64_t seq)
+{
+	struct key k = make_key(n);
+
+	cache_raise(c, &k.floor, 1, seq);
+}
+
+static inline uint64_t
+now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* Zeroed memory that children share. */
+static inline void *
+shared_memory(size_t size)
+{
+	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return mem == MAP_FAILED ? NULL : mem;
+}
+
+#endif

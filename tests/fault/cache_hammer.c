@@ -1,0 +1,226 @@
+/*
+ * Several processes use one segment as hard as they can, while others like them are killed or
+ * stopped at random steps, with or without the lock. Nobody may see a torn value, one older than
+ * what it knew before, or wait for long; and the cache must go on giving hits.
+ */
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CUnit/Basic.h>
+
+#include "tests/fault/cache_fault.h"
+
+#define ROWS 12
+#define READERS 2
+#define HAMMER_MS 4000
+#define LONG_STOP 40    /* the how-manieth victim */
+#define WAIT_MAX_MS 500 /* for one read or raise; on a busy machine, too */
+
+/* What all processes share: a store with one writer, and what they found wrong. */
+static struct world {
+	_Atomic uint64_t rows[ROWS]; /* seq of the last write */
+	_Atomic uint64_t applied;
+	_Atomic bool over;
+	_Atomic uint64_t hits, torn, stale, joins, slowest_ms, unjoined;
+} * world;
+
+static char name[64];
+static bool is_victim; /* may be stopped, so its times say nothing */
+
+static uint32_t
+random_next(uint32_t *state)
+{
+	*state = *state * 1103515245 + 12345;
+	return *state >> 16;
+}
+
+static void
+note_time(uint64_t begun)
+{
+	uint64_t took = now_ms() - begun, slowest = world->slowest_ms;
+
+	while (!is_victim && took > slowest &&
+	       !atomic_compare_exchange_weak(&world->slowest_ms, &slowest, took))
+		continue;
+}
+
+static struct cache *
+open_named(void)
+{
+	struct cache_geometry g = small;
+
+	g.expected = 1 << 1;
+	return cache_open(name, &g);
+}
+
+/* As a worker reads: what is in the row before the look-up is known, nothing older will do. */
+static void
+read_row(struct cache *c, unsigned n)
+{
+	uint64_t newest = world->rows[n], begun = now_ms(), version;
+	enum cache_result result;
+	bool torn;
+
+	result = get_version(c, n, &version, &torn);
+	if (result == CACHE_HIT) {
+		world->hits++;
+		world->torn += torn;
+		world->stale += !torn && version < newest;
+	} else if (result == CACHE_OFF) {
+		cache_reopen(c);
+	} else {
+		uint64_t seq = world->applied;
+
+		put_version(c, n, seq, world->rows[n]);
+	}
+	note_time(begun);
+}
+
+static int
+reader_main(uint32_t random)
+{
+	struct cache *c = open_named();
+
+	if (c == NULL)
+		return 1;
+	while (!world->over)
+		read_row(c, random_next(&random) % ROWS);
+	cache_close(c);
+	return 0;
+}
+
+/* The one replica: raises, then lets the write be seen; joins again whenever it has to. */
+static int
+writer_main(uint32_t random)
+{
+	struct cache *c = open_named();
+
+	if (c == NULL)
+		return 1;
+	for (unsigned i = 0; !world->over; i++) {
+		unsigned n = random_next(&random) % ROWS;
+		uint64_t seq = world->applied + 1, begun = now_ms();
+
+		if (i % 8 == 0 && !cache_joined(c, 1, history_a)) {
+			world->unjoined += cache_join(c, 1, history_a, world->applied) != 0;
+			world->joins++;
+		}
+		raise_version(c, n, seq);
+		note_time(begun);
+		world->rows[n] = seq;
+		world->applied = seq;
+		usleep(100);
+	}
+	cache_close(c);
+	return 0;
+}
+
+/* Reads, and what else anybody may do at any time, until its step comes. */
+static int
+victim_main(uint32_t random, int signal)
+{
+	struct cache *c = open_named();
+	size_t used;
+
+	if (c == NULL)
+		return 1;
+	is_victim = true;
+	cache_fail_signal = signal;
+	cache_fail_at = 1 + (int)(random_next(&random) % 400);
+	while (cache_fail_at > 0 && !world->over) {
+		unsigned n = random_next(&random) % ROWS;
+
+		if (random_next(&random) % 50 == 0)
+			cache_invalidate(c, make_key(n).floor, NULL, 0, &used);
+		else if (random_next(&random) % 50 == 0)
+			raise_version(c, n, world->rows[n]);
+		else
+			read_row(c, n);
+	}
+	for (int i = 0; i < 100; i++)
+		read_row(c, random_next(&random) % ROWS);
+	cache_close(c);
+	return 0;
+}
+
+static pid_t
+start(int (*run)(uint32_t), uint32_t random)
+{
+	pid_t pid = fork();
+
+	CU_ASSERT_FATAL(pid >= 0);
+	if (pid == 0)
+		_exit(run(random));
+	return pid;
+}
+
+/* Every fourth victim is stopped instead of killed, and one so long that the segment is given up.
+ */
+static void
+sacrifice(unsigned victim, uint32_t random)
+{
+	int signal = victim % 4 == 0 ? SIGSTOP : SIGKILL, status;
+	pid_t pid = fork();
+
+	CU_ASSERT_FATAL(pid >= 0);
+	if (pid == 0)
+		_exit(victim_main(random, signal));
+	CU_ASSERT_EQUAL(waitpid(pid, &status, WUNTRACED), pid);
+	if (!WIFSTOPPED(status))
+		return;
+	usleep(victim == LONG_STOP ? (LOCK_PATIENT_MS + 200) * 1000 : 5000);
+	CU_ASSERT_EQUAL(kill(pid, SIGCONT), 0);
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT_EQUAL(status, 0);
+}
+
+static void
+test_hammer(void)
+{
+	uint32_t random = (uint32_t)now_ms();
+	uint64_t begun = now_ms();
+	pid_t others[READERS + 1];
+	unsigned victims = 0;
+	int status;
+
+	printf("(seed %u) ", random);
+	others[READERS] = start(writer_main, random);
+	for (unsigned i = 0; i < READERS; i++)
+		others[i] = start(reader_main, random + i);
+	for (; now_ms() - begun < HAMMER_MS; victims++)
+		sacrifice(victims, random_next(&random));
+	world->over = true;
+	for (unsigned i = 0; i <= READERS; i++) {
+		CU_ASSERT_EQUAL(waitpid(others[i], &status, 0), others[i]);
+		CU_ASSERT_EQUAL(status, 0);
+	}
+	printf("(%u victims, %llu hits, %llu writes, %llu joins, slowest %llu ms) ", victims,
+	    (unsigned long long)world->hits, (unsigned long long)world->applied,
+	    (unsigned long long)world->joins, (unsigned long long)world->slowest_ms);
+	CU_ASSERT_EQUAL(world->torn, 0);
+	CU_ASSERT_EQUAL(world->stale, 0);
+	CU_ASSERT_EQUAL(world->unjoined, 0);
+	CU_ASSERT(world->slowest_ms < WAIT_MAX_MS);
+	CU_ASSERT(victims > LONG_STOP && world->hits > 1000 && world->applied > 1000);
+}
+
+int
+main(void)
+{
+	CU_TestInfo tests[] = {{"hammer", test_hammer}, CU_TEST_INFO_NULL};
+	CU_SuiteInfo suites[] = {{.pName = "cache hammer", .pTests = tests}, CU_SUITE_INFO_NULL};
+	unsigned failed;
+
+	snprintf(name, sizeof(name), "/bazar-test-hammer-%d", (int)getpid());
+	world = shared_memory(sizeof(*world));
+	if (world == NULL || CU_initialize_registry() != CUE_SUCCESS ||
+	    CU_register_suites(suites) != CUE_SUCCESS)
+		return EXIT_FAILURE;
+	CU_basic_set_mode(CU_BRM_VERBOSE);
+	CU_basic_run_tests();
+	failed = CU_get_number_of_tests_failed() + CU_get_number_of_suites_failed();
+	CU_cleanup_registry();
+	cache_unlink(name);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
