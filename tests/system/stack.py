@@ -126,8 +126,8 @@ class Stack:
         for name in ("catalog-1", "catalog-2", "order-1", "order-2", "bazar-run"):
             try:
                 self.kill(name, signal.SIGCONT)
-            except (KeyError, ProcessLookupError):
-                pass
+            except (OSError, TypeError):
+                pass  # not running
         self.supervisor("down", check=False)
         shutil.rmtree(self.home, ignore_errors=True)
 
@@ -141,7 +141,15 @@ class Stack:
             return {name: int(pid) for name, pid in (line.split() for line in lines)}
 
     def pid(self, name):
-        return self.pids()[name]
+        """None while the process is dead and not yet started again."""
+        return self.pids().get(name)
+
+    def kill_and_await_successor(self, name, seconds=20):
+        """kill -9, then wait until another process serves in its place."""
+        old = self.pid(name)
+        os.kill(old, signal.SIGKILL)
+        wait_until(lambda: self.pid(name) not in (None, old), seconds, f"a successor of {name}")
+        self.wait_ready(name, seconds=seconds)
 
     def kill(self, name, number=signal.SIGKILL):
         os.kill(self.pid(name), number)

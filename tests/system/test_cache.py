@@ -2,7 +2,6 @@
 
 import csv
 import os
-import signal
 import unittest
 
 from stack import Stack, wait_until
@@ -71,10 +70,7 @@ class Cache(unittest.TestCase):
         self.read("/info/3")
         before = self.stack.get("/cache-stats").data["total_requests"]
         for name in ("catalog-1", "catalog-2"):
-            old = self.stack.pid(name)
-            self.stack.kill(name, signal.SIGKILL)
-            wait_until(lambda n=name, o=old: self.stack.pid(n) != o, what="a successor")
-            self.stack.wait_ready(name)
+            self.stack.kill_and_await_successor(name)
         self.assertGreaterEqual(self.stack.get("/cache-stats").data["total_requests"], before)
         wait_until(lambda: self.read("/info/3") == "HIT", what="the cache being used again")
 

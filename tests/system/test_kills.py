@@ -87,10 +87,8 @@ class Kills(unittest.TestCase):
         try:
             for victim in victims:
                 time.sleep(0.7)
-                old = self.stack.pid(victim)
                 bought = len(shoppers.orders)
-                self.stack.kill(victim)
-                self.wait_for_successor(victim, old)
+                self.stack.kill_and_await_successor(victim)
                 self.wait_for_orders(shoppers, bought + 20)
         finally:
             shoppers.finish()
@@ -99,12 +97,6 @@ class Kills(unittest.TestCase):
         self.assertEqual(shoppers.failed_reads[:3], [])
         self.assertGreater(shoppers.reads, 500)
         self.check_orders(shoppers.orders)
-
-    def wait_for_successor(self, victim, old):
-        end = time.monotonic() + 20
-        while self.stack.pid(victim) == old or not self.stack.ready(victim):
-            self.assertLess(time.monotonic(), end, f"{victim} did not come back")
-            time.sleep(0.02)
 
     def wait_for_orders(self, shoppers, count):
         end = time.monotonic() + 20

@@ -123,9 +123,7 @@ class PrimaryAway(unittest.TestCase):
         epochs = []
         for _ in range(3):
             epochs.append(self.stack.status("order-1")["epoch"])
-            old = self.stack.pid("order-1")
-            self.stack.kill("order-1")
-            wait_until(lambda o=old: self.stack.pid("order-1") != o, what="a successor")
+            self.stack.kill_and_await_successor("order-1")
             self.stack.wait_ready()
             answer = self.stack.post("/buy/1")
             self.assertEqual(answer.status, 200, answer)
