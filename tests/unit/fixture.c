@@ -109,7 +109,6 @@ void
 fixture_commit(struct fixture *f)
 {
 	store_append(f->store, f->batch, f->batch_count);
-	store_flush(f->store);
 	store_apply(f->store, f->batch, f->batch_count);
 	for (size_t i = 0; i < f->batch_count; i++)
 		entry_free(f->batch[i]);

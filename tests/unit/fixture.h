@@ -30,7 +30,7 @@ struct entry *fixture_entry(struct fixture *f, const struct uuid *op_id, const s
 /* Decides an operation on top of the batch's others; its entry joins the batch. */
 void fixture_decide(struct fixture *f, const struct machine *m, const struct uuid *id, uint8_t kind,
     const struct buf *args);
-/* Appends, flushes, applies the batch; the next one begins. */
+/* Appends and applies the batch (no test outlives its process, so none waits for the disk). */
 void fixture_commit(struct fixture *f);
 
 /* A batch of one; returns whether the operation had been decided before. Clears *args. */
