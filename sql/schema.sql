@@ -10,7 +10,7 @@ PRAGMA foreign_keys = ON;
 CREATE TABLE books (
 	id       INTEGER PRIMARY KEY CHECK (id BETWEEN 1 AND 999999999999999999),
 	title    TEXT    NOT NULL CHECK (length(CAST(title AS BLOB)) BETWEEN 1 AND 512),
-	author   TEXT    NOT NULL DEFAULT '' CHECK (length(CAST(author AS BLOB)) <= 2048),
+	author   TEXT    NOT NULL DEFAULT '' CHECK (length(CAST(author AS BLOB)) <= 1024),
 	topic    TEXT    NOT NULL CHECK (length(CAST(topic AS BLOB)) BETWEEN 1 AND 128),
 	price    INTEGER NOT NULL CHECK (typeof(price) = 'integer' AND price BETWEEN 1 AND 999999999),
 	quantity INTEGER NOT NULL CHECK (typeof(quantity) = 'integer' AND quantity BETWEEN 0 AND 1000000000),

@@ -15,7 +15,7 @@ book_problem(const struct book *b)
 	if (title == 0 || !text_is_clean(b->title, title))
 		return "title must be 1 to 512 bytes of UTF-8 without control characters";
 	if (!text_is_clean(b->author, author))
-		return "author must be at most 2048 bytes of UTF-8 without control characters";
+		return "author must be at most 1024 bytes of UTF-8 without control characters";
 	if (topic == 0 || !text_is_clean(b->topic, topic))
 		return "topic must be 1 to 128 bytes of UTF-8 without control characters";
 	if (text_fold(b->topic, topic, folded, sizeof(folded)) != 0)

@@ -15,7 +15,7 @@
 
 /* Sizes with the NUL, bytes of UTF-8; sql/schema.sql says the same and a test compares them. */
 #define BOOK_TITLE_SIZE 513
-#define BOOK_AUTHOR_SIZE 2049 /* an anthology names dozens */
+#define BOOK_AUTHOR_SIZE 1025 /* an anthology names dozens */
 #define BOOK_TOPIC_SIZE 129
 #define BOOK_TOPIC_FOLDED_SIZE 513
 #define BOOK_ID_MAX UINT64_C(999999999999999999) /* 18 digits */
