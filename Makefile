@@ -85,7 +85,7 @@ PROGRAMS = $(addprefix $(B)/,bazar-catalog bazar-order bazar-run bazar-init baza
 
 SOURCES  = $(wildcard fcgi/*.c fcgi/*/*.c replica/*.c replica/*/*.c sql/*.c tests/*/*.c)
 HEADERS  = $(wildcard fcgi/*.h fcgi/*/*.h replica/*.h replica/*/*.h sql/*.h tests/*/*.h)
-SCRIPTS  = .ci/run .ci/deps nginx/conf/render vagrant/provision.sh
+SCRIPTS  = .ci/run .ci/deps nginx/conf/render tests/fuzz/run.sh vagrant/provision.sh
 
 UNIT  = $(B)/tests/unit
 SIM   = $(B)/tests/sim
@@ -193,18 +193,12 @@ check-fault: $(FAULT)
 SCHEDULES = 100000
 check-sim: $(SIM)
 	$(SIM) --schedules $(SCHEDULES) --jobs $$(nproc)
+	@! test -x tests/sim/planted.sh || BUILD=$(B) tests/sim/planted.sh
 
-# A short run of each fuzzer; what it found before is kept and starts the next run.
+# A short run of each fuzzer.
 FUZZ_SECONDS = 5
 check-fuzz: $(FUZZERS)
-	@set -e; for fuzz in $(FUZZERS); do \
-		name=$${fuzz##*/fuzz_}; echo "== $$fuzz"; mkdir -p $(B)/corpus/$$name; \
-		seeds=tests/fuzz/corpus/$$name; test -d $$seeds || seeds=; \
-		$$fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=5 -verbosity=1 -print_final_stats=1 \
-			-artifact_prefix=$(B)/corpus/$$name- $(B)/corpus/$$name $$seeds \
-			>$(B)/corpus/$$name.log 2>&1 || { tail -n 40 $(B)/corpus/$$name.log; exit 1; }; \
-		grep DONE $(B)/corpus/$$name.log; \
-	done
+	BUILD=$(B) FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run.sh
 
 check-system: all tests
 	BUILD=$(B) python3 tests/system/run.py

@@ -1,0 +1,126 @@
+/*
+ * A cache segment that somebody scribbles over while it is used: nothing may be touched outside
+ * of it, everything must come to an end, and no value may be given that was not put. The lock and
+ * the word that says dead are spared: what a damaged lock does is up to the C library.
+ * fuzzes: fcgi/cache/table.c fcgi/cache/cache.c fcgi/cache/segment.c
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fcgi/base/buf.h"
+#include "fcgi/base/hash.h"
+#include "fcgi/cache/segment.h"
+#include "tests/fuzz/fuzz.h"
+
+#define STEPS_MAX 64
+#define VALUE_MAX 300
+#define NAMES 4096
+
+static const struct cache_geometry geometry = {
+    .entries = 4, .stripes = 8, .block_size = 64, .blocks = 12, .value_max = VALUE_MAX};
+
+/* The value that belongs to key and seq, so that any other is known to be wrong. */
+static size_t
+make_value(unsigned key, uint64_t seq, uint8_t out[VALUE_MAX])
+{
+	size_t len = (key * 37 + seq * 11) % VALUE_MAX;
+	for (size_t i = 0; i < len; i++)
+		out[i] = (uint8_t)(key + seq + i);
+	return len;
+}
+
+static void
+get(struct cache *c, unsigned key, const char *name, uint64_t floor_key)
+{
+	uint8_t got[VALUE_MAX], want[VALUE_MAX];
+	size_t len;
+	uint64_t seq;
+	if (cache_get(c, name, floor_key, got, sizeof(got), &len, &seq) != CACHE_HIT)
+		return;
+	assert(len == make_value(key, seq, want) && memcmp(got, want, len) == 0);
+}
+
+static void
+put(struct cache *c, unsigned key, const char *name, uint64_t floor_key, uint64_t seq)
+{
+	uint8_t value[VALUE_MAX];
+	size_t len = make_value(key, seq, value);
+	cache_put(c, name, floor_key, seq, value, len);
+}
+
+/* One byte or word anywhere behind the lock. */
+static void
+scribble(uint8_t *mem, size_t size, struct cur *in)
+{
+	size_t first = offsetof(struct header, incarnation);
+	size_t at = first + (cur_u16(in) * 4u) % (size - first - 4);
+	uint32_t word = cur_u8(in) % 2 == 0 ? cur_u8(in) % 16 : cur_u32(in);
+	memcpy(mem + at / 4 * 4, &word, sizeof(word));
+}
+
+static void
+step(struct cache *c, uint8_t *mem, size_t size, struct cur *in)
+{
+	static char names[NAMES];
+	size_t used;
+	struct cache_stats stats;
+	uint8_t what = cur_u8(in), byte = cur_u8(in);
+	unsigned key = byte % 6;
+	uint64_t floor_key = key / 2, seq = byte / 6;
+	char name[16];
+	snprintf(name, sizeof(name), "key:%u", key);
+	switch (what % 8) {
+	case 0:
+	case 1:
+		put(c, key, name, floor_key, seq);
+		break;
+	case 2:
+		get(c, key, name, floor_key);
+		break;
+	case 3:
+		cache_raise(c, &floor_key, 1, seq);
+		break;
+	case 4:
+		if (cache_invalidate(c, floor_key, names, sizeof(names), &used) >= 0)
+			assert(used <= sizeof(names));
+		break;
+	case 5:
+		if (cache_stats(c, &stats) == 0 && byte == 0)
+			cache_clear(c, names, sizeof(names), &used);
+		break;
+	default:
+		scribble(mem, size, in);
+	}
+}
+
+/* What is found in a segment's file is believed only if it is one. */
+static void
+attach_garbage(const uint8_t *data, size_t size)
+{
+	struct segment s;
+	uint8_t *mem = malloc(size > 0 ? size : 1);
+	assert(mem != NULL);
+	if (size > 0)
+		memcpy(mem, data, size);
+	if (segment_attach(&s, mem, size) == 0)
+		assert(segment_size(&s.geometry) == size);
+	free(mem);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct cur in = cur_make(data, size);
+	size_t mem_size = cache_size(&geometry);
+	uint8_t *mem = aligned_alloc(64, (mem_size + 63) / 64 * 64);
+	assert(mem != NULL);
+	struct cache *c = cache_format(mem, mem_size, &geometry);
+	assert(c != NULL);
+	for (int i = 0; i < STEPS_MAX && in.at < in.end; i++)
+		step(c, mem, mem_size, &in);
+	cache_close(c);
+	free(mem);
+	attach_garbage(data, size);
+	return 0;
+}

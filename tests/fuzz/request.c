@@ -1,0 +1,76 @@
+/*
+ * What nginx passes on of a request: target, then headers, one a line.
+ * fuzzes: fcgi/request.c fcgi/guard.c fcgi/response.c
+ */
+#include <string.h>
+
+#include "fcgi/base/text.h"
+#include "fcgi/guard.h"
+#include "fcgi/request.h"
+#include "fcgi/response.h"
+#include "tests/fuzz/fuzz.h"
+
+#define TEXT_MAX 16384
+
+static void
+check_target(const char *target)
+{
+	static struct request q;
+	const char *why = NULL;
+	memset(&q, 0, sizeof(q));
+	if (request_parse(&q, target, &why) != 0) {
+		assert(why != NULL);
+		return;
+	}
+	assert(q.path_len <= strlen(target));
+	assert(q.segment_count <= REQUEST_SEGMENTS + 1);
+	assert(q.param_count <= REQUEST_PARAMS);
+	for (size_t i = 0; i < q.segment_count && i < REQUEST_SEGMENTS; i++)
+		assert(text_is_clean(q.segment[i], strlen(q.segment[i])));
+	for (size_t i = 0; i < q.param_count; i++) {
+		assert(text_is_clean(q.param[i].value, strlen(q.param[i].value)));
+		assert(request_param(&q, q.param[i].name) != NULL);
+	}
+}
+
+static void
+check_tags(const char *list)
+{
+	const char *end = list + strlen(list), *tag;
+	size_t len;
+	bool weak;
+	etag_listed(list, "\"0123456789abcdef\"");
+	for (const char *at = list, *before = at; etag_next(&at, &tag, &len, &weak); before = at) {
+		assert(at > before && at <= end);
+		assert(tag >= before && len >= 2 && tag + len <= end);
+		assert(tag[0] == '"' && tag[len - 1] == '"');
+	}
+}
+
+/* The line before `*rest`, which goes on to the next one. */
+static const char *
+take_line(char **rest)
+{
+	char *line = strsep(rest, "\n");
+	return line != NULL ? line : "";
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char text[TEXT_MAX + 1], *rest = text;
+	if (size > TEXT_MAX)
+		return -1;
+	memcpy(text, data, size);
+	text[size] = '\0';
+
+	check_target(take_line(&rest));
+	const char *host = take_line(&rest);
+	guard_host("localhost 127.0.0.1 [::1]", host);
+	guard_origin(take_line(&rest), host);
+	const char *token = guard_bearer(take_line(&rest));
+	assert(!guard_equal("secret", token) || strcmp(token, "secret") == 0);
+	request_is_json(take_line(&rest));
+	check_tags(take_line(&rest));
+	return 0;
+}
