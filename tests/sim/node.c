@@ -45,8 +45,8 @@ floors_raise(struct node *n, const struct core_action *a)
 {
 	struct cache *cache = n->world->hosts[n->host].cache;
 	for (size_t i = 0; i < a->count; i++)
-		cache_raise(cache, a->entries[i]->keys, a->entries[i]->key_count,
-		    a->entries[i]->at.seq);
+		cache_raise(
+		    cache, a->entries[i]->keys, a->entries[i]->key_count, a->entries[i]->at.seq);
 }
 
 static void
@@ -61,8 +61,8 @@ append(struct node *n, const struct core_action *a)
 			    (unsigned long)e->at.seq, (unsigned long)n->disk.live.log_len);
 			return;
 		}
-		disk_write(&n->disk,
-		    (struct record){.kind = REC_APPEND, .seq = e->at.seq, .entry = e});
+		disk_write(
+		    &n->disk, (struct record){.kind = REC_APPEND, .seq = e->at.seq, .entry = e});
 	}
 }
 
@@ -74,8 +74,8 @@ apply(struct node *n, const struct core_action *a)
 		if (e == NULL)
 			return;
 		oracle_applied(n, e);
-		disk_write(&n->disk,
-		    (struct record){.kind = REC_APPLY, .seq = e->at.seq, .entry = e});
+		disk_write(
+		    &n->disk, (struct record){.kind = REC_APPLY, .seq = e->at.seq, .entry = e});
 	}
 	gate_set_applied(n->gate, n->disk.live.applied);
 }
@@ -99,18 +99,17 @@ static void
 mark(struct node *n, const struct core_action *a)
 {
 	for (size_t i = 0; i < a->count; i++)
-		gate_mark(n->gate, a->entries[i]->keys, a->entries[i]->key_count,
-		    a->entries[i]->at.seq);
+		gate_mark(
+		    n->gate, a->entries[i]->keys, a->entries[i]->key_count, a->entries[i]->at.seq);
 }
 
 static void
 save(struct node *n, const struct core_action *a)
 {
 	n->incarnation = a->save.incarnation;
-	disk_write(&n->disk,
-	    (struct record){.kind = REC_SAVE,
-		.promised = a->save.promised,
-		.incarnation = a->save.incarnation});
+	disk_write(&n->disk, (struct record){.kind = REC_SAVE,
+				 .promised = a->save.promised,
+				 .incarnation = a->save.incarnation});
 }
 
 static void
@@ -247,8 +246,8 @@ sleep_until_deadline(struct node *n)
 	if (n->tick_at == at && at > now)
 		return;
 	n->tick_at = at;
-	world_at(n->world, at - now,
-	    (struct event){.kind = EV_TICK, .index = n->id, .boot = n->boot});
+	world_at(
+	    n->world, at - now, (struct event){.kind = EV_TICK, .index = n->id, .boot = n->boot});
 }
 
 /* Carries out actions until one takes time (false), or none is left. */
@@ -373,6 +372,7 @@ node_crash(struct node *n)
 		client_lost(w, n->tickets[--n->ticket_count]);
 	disk_crash(&n->disk, &w->random);
 	oracle_survived(n);
-	world_at(w, random_between(&w->random, 1, random_chance(&w->random, 200) ? 3000 : 400) * SIM_MS,
+	world_at(w,
+	    random_between(&w->random, 1, random_chance(&w->random, 100) ? 3000 : 200) * SIM_MS,
 	    (struct event){.kind = EV_START, .index = n->id});
 }

@@ -64,8 +64,9 @@ oracle_survived(struct node *n)
 		return;
 	for (uint64_t seq = o->committed_count; seq > 0; seq--) {
 		if (!holds(n, seq, o->committed[seq - 1])) {
-			oracle_fail(n->world, "I1: committed entry %" PRIu64
-				" is not on the disk of replica %u", seq, n->id);
+			oracle_fail(n->world,
+			    "I1: committed entry %" PRIu64 " is not on the disk of replica %u", seq,
+			    n->id);
 			return;
 		}
 	}
@@ -161,8 +162,8 @@ in_log(const struct node *n, unsigned op)
 }
 
 void
-oracle_answered(struct node *n, unsigned op, enum core_result result, const uint8_t *answer,
-    size_t len)
+oracle_answered(
+    struct node *n, unsigned op, enum core_result result, const uint8_t *answer, size_t len)
 {
 	struct world *w = n->world;
 	struct sim_op *state = &w->ops[op];
@@ -192,8 +193,8 @@ oracle_read(struct world *w, const struct reader *r, const char *source)
 	uint64_t version = r->row.version;
 	if (version < r->at_least)
 		oracle_fail(w,
-		    "stale read of key %u from %s of replica %u: version %" PRIu64
-		    ", but %" PRIu64 " was seen before",
+		    "stale read of key %u from %s of replica %u: version %" PRIu64 ", but %" PRIu64
+		    " was seen before",
 		    r->key, source, r->node->id, version, r->at_least);
 	else if (version > o->committed_count || (version > 0 && !o->is_version[r->key][version]))
 		oracle_fail(w, "key %u read with a version that never was", r->key);

@@ -128,7 +128,7 @@ struct node {
 	const struct core_actions *todo;
 	size_t todo_next;
 	size_t crash_at; /* dies before this action */
-	bool waited;             /* for the action at todo_next to take its time */
+	bool waited;     /* for the action at todo_next to take its time */
 	uint64_t tick_at;
 	struct input inbox[SIM_INBOX];
 	size_t inbox_head, inbox_count;
@@ -176,7 +176,7 @@ struct reader {
 	unsigned key;
 	unsigned stage;
 	struct read read;
-	uint64_t since;   /* waiting */
+	uint64_t since;    /* waiting */
 	uint64_t at_least; /* the version it must see */
 	uint64_t seq;
 	struct row row;
@@ -205,8 +205,8 @@ struct oracle {
 	size_t seen_count;
 	struct entry *committed[SIM_LOG];
 	uint64_t committed_count;
-	struct table table;                      /* of what is committed */
-	int64_t history[SIM_KEYS][SIM_LOG + 1];  /* stock at a version */
+	struct table table;                     /* of what is committed */
+	int64_t history[SIM_KEYS][SIM_LOG + 1]; /* stock at a version */
 	bool is_version[SIM_KEYS][SIM_LOG + 1];
 	uint64_t newest[SIM_KEYS]; /* version somebody was told or has read */
 	bool failed;
@@ -217,8 +217,8 @@ void oracle_fail(struct world *w, const char *format, ...) __attribute__((format
 struct entry *oracle_prepared(struct world *w, const struct entry *e); /* the one copy of it (I3) */
 void oracle_truncated(struct node *n, uint64_t seq);
 void oracle_applied(struct node *n, struct entry *e); /* the node says that it is committed */
-void oracle_answered(struct node *n, unsigned op, enum core_result result, const uint8_t *answer,
-    size_t len);
+void oracle_answered(
+    struct node *n, unsigned op, enum core_result result, const uint8_t *answer, size_t len);
 void oracle_read(struct world *w, const struct reader *r, const char *source);
 void oracle_survived(struct node *n); /* after a crash: what must be on its disk */
 void oracle_end(struct world *w);     /* everything has come to rest */
@@ -253,9 +253,9 @@ struct event {
 struct mood {
 	unsigned nodes, hosts, writers, readers, ops;
 	unsigned loss, twice, late, crash_step, crash_fault, slow_disk, yield;
-	unsigned delay_us;   /* of a message, about */
-	unsigned fault_ms;   /* between faults, about */
-	uint64_t calm_at;    /* no more faults from then on */
+	unsigned delay_us; /* of a message, about */
+	unsigned fault_ms; /* between faults, about */
+	uint64_t calm_at;  /* no more faults from then on */
 	bool wipes, takeovers, cuts;
 };
 
@@ -271,7 +271,8 @@ struct world {
 	uint64_t now;
 	bool calm;
 	bool trace;
-	bool forgetful; /* a disk was lost, or the set changed: what was only prepared may be gone */
+	bool
+	    forgetful; /* a disk was lost, or the set changed: what was only prepared may be gone */
 	struct event *heap;
 	size_t heap_count, heap_cap;
 	uint64_t order;

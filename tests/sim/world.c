@@ -87,9 +87,9 @@ handle(struct world *w, const struct event *e)
 		break;
 	case EV_SEND_FAILED:
 		if (alive && n->inbox_count < SIM_INBOX)
-			node_input(n, (struct input){.kind = INPUT_SEND_FAILED,
-					  .peer = e->peer,
-					  .request = e->request});
+			node_input(n,
+			    (struct input){
+				.kind = INPUT_SEND_FAILED, .peer = e->peer, .request = e->request});
 		break;
 	case EV_RUN:
 		if (alive)
