@@ -14,7 +14,7 @@ store_be64(uint8_t out[8], uint64_t v)
 struct book_key
 book_key(uint64_t id)
 {
-	struct book_key k;
+	struct book_key k = {{0}};
 	store_be64(k.bytes, id);
 	return k;
 }
@@ -30,7 +30,7 @@ topic_book_key(struct buf *out, const char *folded, uint64_t id)
 struct time_key
 operation_time_key(uint64_t time_ms, const struct uuid *op_id)
 {
-	struct time_key k;
+	struct time_key k = {{0}};
 	store_be64(k.bytes, time_ms);
 	memcpy(k.bytes + 8, op_id->bytes, sizeof(op_id->bytes));
 	return k;

@@ -7,7 +7,7 @@
 struct time_key
 order_time_key(uint64_t created_ms, const struct uuid *id)
 {
-	struct time_key k;
+	struct time_key k = {{0}};
 	uint64_t v = ~created_ms;
 	for (int i = 7; i >= 0; i--, v >>= 8)
 		k.bytes[i] = (uint8_t)v;

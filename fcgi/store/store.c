@@ -1,5 +1,6 @@
 #include "fcgi/store/store.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -9,10 +10,10 @@
 
 #include "fcgi/base/xalloc.h"
 #include "fcgi/log.h"
+#include "fcgi/store/oplog.h"
 #include "fcgi/store/tables.h"
 
 #define ROW_VERSION 1
-#define PRUNE_STEP 256 /* entries dropped a transaction, so that store_entry never waits long */
 
 /* The store's own tables come first; the service's table n is table OWN_TABLES + n. */
 enum { TABLE_META, TABLE_LOG, OWN_TABLES };
@@ -24,30 +25,14 @@ static const char applied_key[] = "applied";   /* {epoch, seq} */
 struct store {
 	struct env *env;
 	struct tables *tables;
+	struct oplog log;
 	struct view view;
-	/* Lock order: none holds both. Neither is held over an fsync. */
-	pthread_rwlock_t rows_lock;           /* the service's tables and `applied` */
-	pthread_rwlock_t log_lock;            /* TABLE_LOG */
-	struct position applied;              /* written by the writer, under rows_lock */
-	_Atomic uint64_t log_first, log_last; /* 0: the log is empty; written by the writer */
+	pthread_rwlock_t lock;   /* the service's tables and `applied`; never held over an fsync */
+	struct position applied; /* changed by the writer only, under the lock */
 	_Atomic uint64_t flushes, flush_nanoseconds;
 };
 
 /* ---- Rows of the store's own tables ---- */
-
-struct seq_key {
-	uint8_t bytes[8];
-};
-
-/* Big-endian, so that the log's order is the table's. */
-static struct seq_key
-seq_key(uint64_t seq)
-{
-	struct seq_key k;
-	for (int i = 7; i >= 0; i--, seq >>= 8)
-		k.bytes[i] = (uint8_t)seq;
-	return k;
-}
 
 static void
 put_epoch(struct buf *b, struct epoch epoch)
@@ -124,39 +109,14 @@ view_scan(void *ctx, uint8_t table, const void *from, size_t len, view_visit vis
 	tables_scan(ctx, OWN_TABLES + table, from, len, visit, arg);
 }
 
-static bool
-first_seq(void *arg, const uint8_t *key, size_t key_len, const uint8_t *value, size_t value_len)
-{
-	(void)value, (void)value_len;
-	struct cur c = cur_make(key, key_len);
-	*(uint64_t *)arg = cur_u64(&c);
-	return false;
-}
-
-static void
-find_log_ends(struct store *s)
-{
-	uint64_t first = 0, last = 0;
-	struct buf key = {0};
-	tables_scan(s->tables, TABLE_LOG, NULL, 0, first_seq, &first);
-	if (tables_last(s->tables, TABLE_LOG, &key)) {
-		struct cur c = cur_make(key.data, key.len);
-		last = cur_u64(&c);
-	}
-	buf_free(&key);
-	atomic_store(&s->log_first, first);
-	atomic_store(&s->log_last, last);
-}
-
 /* An apply waits for the readers it finds, never for those who come later. */
 static void
-init_locks(struct store *s)
+init_lock(struct store *s)
 {
 	pthread_rwlockattr_t attr;
 	pthread_rwlockattr_init(&attr);
 	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-	pthread_rwlock_init(&s->rows_lock, &attr);
-	pthread_rwlock_init(&s->log_lock, &attr);
+	pthread_rwlock_init(&s->lock, &attr);
 	pthread_rwlockattr_destroy(&attr);
 }
 
@@ -178,10 +138,10 @@ store_open(const char *dir, const char *const tables[], unsigned table_count, ui
 	if (s->tables == NULL)
 		goto no_tables;
 	env_opened(s->env);
-	init_locks(s);
+	init_lock(s);
 	s->view = (struct view){.get = view_get, .scan = view_scan, .ctx = s->tables};
 	s->applied = load_applied(s);
-	find_log_ends(s);
+	oplog_init(&s->log, s->tables, TABLE_LOG);
 	return s;
 
 no_tables:
@@ -199,8 +159,8 @@ store_close(struct store *s)
 	env_flush(s->env);
 	tables_close(s->tables);
 	env_close(s->env);
-	pthread_rwlock_destroy(&s->rows_lock);
-	pthread_rwlock_destroy(&s->log_lock);
+	oplog_destroy(&s->log);
+	pthread_rwlock_destroy(&s->lock);
 	free(s);
 }
 
@@ -209,19 +169,7 @@ store_close(struct store *s)
 struct entry *
 store_entry(struct store *s, uint64_t seq)
 {
-	struct buf bytes = {0};
-	struct entry *e = NULL;
-	struct seq_key key = seq_key(seq);
-	pthread_rwlock_rdlock(&s->log_lock);
-	bool found = tables_get(s->tables, TABLE_LOG, key.bytes, sizeof(key.bytes), &bytes);
-	pthread_rwlock_unlock(&s->log_lock);
-	if (found) {
-		e = entry_decode(bytes.data, bytes.len);
-		if (e == NULL || e->at.seq != seq)
-			log_fatal("store: log entry %llu is damaged", (unsigned long long)seq);
-	}
-	buf_free(&bytes);
-	return e;
+	return oplog_entry(&s->log, seq);
 }
 
 /* Transactions are recovered in their order, so whatever survives a crash is some moment of the
@@ -229,7 +177,7 @@ store_entry(struct store *s, uint64_t seq)
 static void
 load_tail(struct store *s, struct core_durable *out)
 {
-	uint64_t last = atomic_load(&s->log_last);
+	uint64_t last = atomic_load(&s->log.last);
 	if (last <= s->applied.seq)
 		return;
 	out->tail_count = last - s->applied.seq;
@@ -237,8 +185,7 @@ load_tail(struct store *s, struct core_durable *out)
 	for (size_t i = 0; i < out->tail_count; i++) {
 		struct entry *e = store_entry(s, s->applied.seq + 1 + i);
 		if (e == NULL || !position_equal(e->prev, out->last))
-			log_fatal("store: the log has a hole after entry %llu",
-			    (unsigned long long)out->last.seq);
+			log_fatal("store: the log has a hole after entry %" PRIu64, out->last.seq);
 		out->tail[i] = e;
 		out->last = e->at;
 	}
@@ -279,75 +226,23 @@ store_save(struct store *s, struct epoch promised, const struct uuid *incarnatio
 void
 store_append(struct store *s, struct entry *const *entries, size_t count)
 {
-	if (count == 0)
-		return;
-	uint64_t last = atomic_load(&s->log_last);
-	uint64_t next = (last > s->applied.seq ? last : s->applied.seq) + 1;
-	pthread_rwlock_wrlock(&s->log_lock);
-	DB_TXN *txn = tables_begin(s->tables);
-	for (size_t i = 0; i < count; i++) {
-		const struct entry *e = entries[i];
-		if (e->at.seq != next + i)
-			log_fatal("store: entry %llu appended where %llu belongs",
-			    (unsigned long long)e->at.seq, (unsigned long long)(next + i));
-		struct seq_key key = seq_key(e->at.seq);
-		tables_put(s->tables, txn, TABLE_LOG, key.bytes, sizeof(key.bytes), e->bytes,
-		    e->bytes_len);
-	}
-	tables_commit(txn);
-	pthread_rwlock_unlock(&s->log_lock);
-	if (atomic_load(&s->log_first) == 0)
-		atomic_store(&s->log_first, next);
-	atomic_store(&s->log_last, next + count - 1);
-}
-
-/* Drops entries first .. last of the log. */
-static void
-drop_entries(struct store *s, uint64_t first, uint64_t last)
-{
-	pthread_rwlock_wrlock(&s->log_lock);
-	DB_TXN *txn = tables_begin(s->tables);
-	for (uint64_t seq = first; seq <= last; seq++) {
-		struct seq_key key = seq_key(seq);
-		tables_delete(s->tables, txn, TABLE_LOG, key.bytes, sizeof(key.bytes));
-	}
-	tables_commit(txn);
-	pthread_rwlock_unlock(&s->log_lock);
-}
-
-/* The log now holds first .. last, or nothing when first > last. */
-static void
-set_log_ends(struct store *s, uint64_t first, uint64_t last)
-{
-	bool is_empty = first > last;
-	atomic_store(&s->log_first, is_empty ? 0 : first);
-	atomic_store(&s->log_last, is_empty ? 0 : last);
+	if (count > 0)
+		oplog_append(&s->log, s->applied.seq, entries, count);
 }
 
 void
 store_truncate(struct store *s, uint64_t from_seq)
 {
-	uint64_t first = atomic_load(&s->log_first), last = atomic_load(&s->log_last);
 	if (from_seq <= s->applied.seq)
-		log_fatal("store: asked to drop applied entry %llu", (unsigned long long)from_seq);
-	if (last < from_seq)
-		return;
-	drop_entries(s, from_seq, last);
-	set_log_ends(s, first, from_seq - 1);
+		log_fatal("store: asked to drop applied entry %" PRIu64, from_seq);
+	oplog_truncate(&s->log, from_seq);
 }
 
 void
 store_prune(struct store *s, uint64_t below_seq)
 {
-	uint64_t first = atomic_load(&s->log_first), last = atomic_load(&s->log_last);
-	if (below_seq > s->applied.seq + 1)
-		below_seq = s->applied.seq + 1;
-	while (first != 0 && first < below_seq) {
-		uint64_t end = below_seq - first > PRUNE_STEP ? first + PRUNE_STEP : below_seq;
-		drop_entries(s, first, end - 1);
-		first = end;
-		set_log_ends(s, first, last);
-	}
+	uint64_t applied = s->applied.seq;
+	oplog_prune(&s->log, below_seq <= applied ? below_seq : applied + 1);
 }
 
 void
@@ -358,8 +253,8 @@ store_flush(struct store *s)
 	env_flush(s->env);
 	clock_gettime(CLOCK_MONOTONIC, &to);
 	atomic_fetch_add(&s->flushes, 1);
-	atomic_fetch_add(&s->flush_nanoseconds,
-	    (uint64_t)((to.tv_sec - from.tv_sec) * 1000000000L + to.tv_nsec - from.tv_nsec));
+	int64_t took = (int64_t)(to.tv_sec - from.tv_sec) * 1000000000 + to.tv_nsec - from.tv_nsec;
+	atomic_fetch_add(&s->flush_nanoseconds, (uint64_t)took);
 }
 
 static void
@@ -369,15 +264,15 @@ apply_effects(struct store *s, DB_TXN *txn, const struct entry *e)
 	for (struct effect f; effect_next(&c, &f);) {
 		unsigned table = OWN_TABLES + f.table;
 		if (table >= tables_count(s->tables))
-			log_fatal("store: entry %llu writes table %u, which does not exist",
-			    (unsigned long long)e->at.seq, f.table);
+			log_fatal("store: entry %" PRIu64 " writes table %u, which does not exist",
+			    e->at.seq, f.table);
 		if (f.is_delete)
 			tables_delete(s->tables, txn, table, f.key, f.key_len);
 		else
 			tables_put(s->tables, txn, table, f.key, f.key_len, f.value, f.value_len);
 	}
 	if (!cur_ok(&c))
-		log_fatal("store: entry %llu is malformed", (unsigned long long)e->at.seq);
+		log_fatal("store: entry %" PRIu64 " is malformed", e->at.seq);
 }
 
 void
@@ -385,21 +280,20 @@ store_apply(struct store *s, struct entry *const *entries, size_t count)
 {
 	if (count == 0)
 		return;
-	pthread_rwlock_wrlock(&s->rows_lock);
+	pthread_rwlock_wrlock(&s->lock);
 	DB_TXN *txn = tables_begin(s->tables);
 	struct position applied = s->applied;
 	for (size_t i = 0; i < count; i++) {
 		if (!position_equal(entries[i]->prev, applied))
-			log_fatal("store: entry %llu applied after entry %llu",
-			    (unsigned long long)entries[i]->at.seq,
-			    (unsigned long long)applied.seq);
+			log_fatal("store: entry %" PRIu64 " applied after entry %" PRIu64,
+			    entries[i]->at.seq, applied.seq);
 		apply_effects(s, txn, entries[i]);
 		applied = entries[i]->at;
 	}
 	save_applied(s, txn, applied);
 	tables_commit(txn);
 	s->applied = applied;
-	pthread_rwlock_unlock(&s->rows_lock);
+	pthread_rwlock_unlock(&s->lock);
 }
 
 /* ---- Reading (any thread) ---- */
@@ -407,14 +301,14 @@ store_apply(struct store *s, struct entry *const *entries, size_t count)
 uint64_t
 store_read_begin(struct store *s)
 {
-	pthread_rwlock_rdlock(&s->rows_lock);
+	pthread_rwlock_rdlock(&s->lock);
 	return s->applied.seq;
 }
 
 void
 store_read_end(struct store *s)
 {
-	pthread_rwlock_unlock(&s->rows_lock);
+	pthread_rwlock_unlock(&s->lock);
 }
 
 const struct view *
@@ -429,8 +323,8 @@ store_stats(struct store *s, struct store_stats *out)
 	*out = (struct store_stats){
 	    .flushes = atomic_load(&s->flushes),
 	    .flush_nanoseconds = atomic_load(&s->flush_nanoseconds),
-	    .log_first = atomic_load(&s->log_first),
-	    .log_last = atomic_load(&s->log_last),
+	    .log_first = atomic_load(&s->log.first),
+	    .log_last = atomic_load(&s->log.last),
 	    .bytes = env_bytes(s->env),
 	};
 }

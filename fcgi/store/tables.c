@@ -12,7 +12,7 @@
 #define PAGE 4096
 #define VALUE_USUAL 1024 /* bytes; longer ones cost a second look */
 #define KEY_MAX 1024     /* bytes */
-#define BULK (4 * PAGE)  /* rows of a scan are copied this many bytes at a time */
+#define BULK 16384u      /* rows of a scan are copied this many bytes at a time */
 #define BULK_STEP 1024   /* Berkeley DB wants a multiple of it */
 #define OWN_TABLES_MAX 2 /* of the store itself */
 
