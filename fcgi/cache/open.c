@@ -26,7 +26,7 @@ enum found {
 static int
 lock_file(int fd)
 {
-	const struct timespec pause = {.tv_nsec = 1000 * 1000};
+	const struct timespec pause = {.tv_nsec = 1000000};
 
 	for (int waited = 0; waited < OPEN_WAIT_MS; waited++) {
 		if (flock(fd, LOCK_EX | LOCK_NB) == 0)

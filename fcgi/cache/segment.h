@@ -17,11 +17,12 @@
 #define LOCK_BRIEF_MS 2
 #define LOCK_PATIENT_MS 1000 /* then the segment is marked dead */
 
-/* A place where a test may kill or stop the process: between any two stores. */
-#ifdef CACHE_FAILPOINTS
+/* A place where a test may kill or stop the process: between any two stores. The three are defined
+ * only with CACHE_FAILPOINTS. */
 extern _Atomic int cache_fail_at; /* the how-manieth step from now; 0: none */
 extern int cache_fail_signal;
 void cache_fail_step(void);
+#ifdef CACHE_FAILPOINTS
 #define CACHE_STEP() cache_fail_step()
 #else
 #define CACHE_STEP() ((void)0)

@@ -3,18 +3,7 @@
  * cache. Whoever is left must never be stuck, never see a torn value, never see one below a floor,
  * and must find the whole cache usable.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <CUnit/Basic.h>
-
 #include "tests/fault/cache_fault.h"
-
-#define STEPS_MAX 2000
-#define STUCK_MS 500 /* nothing may take that long, on a busy machine either */
 
 /* ---- The operations ---- */
 
@@ -90,48 +79,22 @@ do_stats(struct cache *c)
 	cache_stats(c, &out);
 }
 
-static const struct operation {
-	const char *name;
-	void (*run)(struct cache *c);
-} operations[] = {
-    {"get", do_get},
-    {"get of a stale entry", do_get_stale},
-    {"put with eviction", do_put_evicting},
-    {"put in place of another", do_put_again},
-    {"raise", do_raise},
-    {"join", do_join},
-    {"join with a new history", do_join_new_history},
-    {"invalidate", do_invalidate},
-    {"clear", do_clear},
-    {"stats", do_stats},
+static void (*const operations[])(struct cache *c) = {
+    do_get,
+    do_get_stale,
+    do_put_evicting,
+    do_put_again,
+    do_raise,
+    do_join,
+    do_join_new_history,
+    do_invalidate,
+    do_clear,
+    do_stats,
 };
 
 #define OPERATIONS (sizeof(operations) / sizeof(operations[0]))
 
 /* ---- One victim ---- */
-
-/* Runs the operation in a child that gets `signal` at its step; true when it got that far. A
- * stopped one is left stopped. */
-static bool
-hit_at_step(const struct operation *op, struct cache *c, int step, int signal, pid_t *pid)
-{
-	int status;
-
-	*pid = fork();
-	CU_ASSERT_FATAL(*pid >= 0);
-	if (*pid == 0) {
-		cache_fail_signal = signal;
-		cache_fail_at = step;
-		op->run(c);
-		_exit(0);
-	}
-	CU_ASSERT_EQUAL_FATAL(waitpid(*pid, &status, WUNTRACED), *pid);
-	if (WIFEXITED(status)) {
-		CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
-		return false;
-	}
-	return true;
-}
 
 /* Eight values of seq 5 fill the cache; replica 1 is here, and key 7 has been written at 5. */
 static struct cache *
@@ -205,7 +168,7 @@ test_killed_everywhere(void)
 	for (size_t i = 0; i < OPERATIONS; i++) {
 		for (int step = 1; step <= STEPS_MAX; step++) {
 			struct cache *c = fill(mem, size);
-			bool killed = hit_at_step(&operations[i], c, step, SIGKILL, &pid);
+			bool killed = hit_at_step(operations[i], c, step, SIGKILL, &pid);
 
 			check_reads(c, 0, 0);
 			raise_version(c, 0, 6);
@@ -236,7 +199,7 @@ test_stopped_everywhere(void)
 	for (size_t i = 0; i < OPERATIONS; i++) {
 		for (int step = 1; step <= STEPS_MAX; step++) {
 			struct cache *c = fill(mem, size);
-			bool stopped = hit_at_step(&operations[i], c, step, SIGSTOP, &pid);
+			bool stopped = hit_at_step(operations[i], c, step, SIGSTOP, &pid);
 
 			check_reads(c, 0, 0);
 			for (unsigned n = 0; n < 4; n++) {
@@ -265,8 +228,6 @@ test_stopped_everywhere(void)
 }
 
 /* ---- Named segments ---- */
-
-static char name[64];
 
 static struct cache *
 open_named(uint32_t expected)
@@ -322,7 +283,7 @@ test_stopped_for_good(void)
 	begun = now_ms();
 	raise_version(c, 1, 9);
 	CU_ASSERT(now_ms() - begun < STUCK_MS);
-	while (cache_joined(c, 1, history_a) && now_ms() - begun < 10 * LOCK_PATIENT_MS) {
+	while (cache_joined(c, 1, history_a) && now_ms() - begun < 10000) {
 		CU_ASSERT_NOT_EQUAL(get_version(c, 1, &version, &torn), CACHE_HIT);
 		usleep(10000);
 	}
@@ -342,13 +303,12 @@ test_stopped_for_good(void)
 static void
 test_join_past_a_stopped_holder(void)
 {
-	const struct operation get = {"get", do_get};
 	struct cache *c = open_named(1 << 1);
 	uint64_t begun = now_ms();
 	int status;
 	pid_t pid;
 
-	CU_ASSERT(hit_at_step(&get, c, 2, SIGSTOP, &pid));
+	CU_ASSERT(hit_at_step(do_get, c, 2, SIGSTOP, &pid));
 	CU_ASSERT_EQUAL(cache_join(c, 1, history_a, 5), 0);
 	CU_ASSERT(now_ms() - begun < LOCK_PATIENT_MS + STUCK_MS);
 	CU_ASSERT_EQUAL(put_version(c, 1, 5, 5), 0);
@@ -356,144 +316,6 @@ test_join_past_a_stopped_holder(void)
 	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
 	cache_close(c);
 	CU_ASSERT_EQUAL(cache_unlink(name), 0);
-}
-
-/* ---- Opening ---- */
-
-static void
-do_open(struct cache *c)
-{
-	(void)c;
-	cache_close(open_named(0));
-}
-
-static void
-do_open_other_geometry(struct cache *c)
-{
-	(void)c;
-	cache_close(open_named(1 << 3));
-}
-
-static void
-do_unlink(struct cache *c)
-{
-	(void)c;
-	cache_unlink(name);
-}
-
-static void
-die_opening(const struct operation *op, bool is_there)
-{
-	struct cache *c;
-	pid_t pid;
-
-	for (int step = 1; step <= STEPS_MAX; step++) {
-		bool killed;
-		uint64_t begun;
-
-		CU_ASSERT_EQUAL(cache_unlink(name), 0);
-		if (is_there)
-			cache_close(open_named(0));
-		killed = hit_at_step(op, NULL, step, SIGKILL, &pid);
-		begun = now_ms();
-		c = open_named(0);
-		CU_ASSERT(now_ms() - begun < STUCK_MS);
-		CU_ASSERT_EQUAL(put_version(c, 1, 5, 5), 0);
-		check_reads(c, 0, 0);
-		cache_close(c);
-		if (!killed)
-			break;
-	}
-	CU_ASSERT_EQUAL(cache_unlink(name), 0);
-}
-
-static void
-test_killed_opening(void)
-{
-	const struct operation open = {"open", do_open};
-	const struct operation other = {"open with another geometry", do_open_other_geometry};
-	const struct operation unlink = {"unlink", do_unlink};
-
-	die_opening(&open, false);
-	die_opening(&open, true);
-	die_opening(&other, true);
-	die_opening(&unlink, true);
-}
-
-/* Somebody is stopped while making the segment: others go without a cache, soon. */
-static void
-test_stopped_opening(void)
-{
-	const struct operation open = {"open", do_open};
-	uint64_t begun = now_ms();
-	int status;
-	pid_t pid;
-
-	CU_ASSERT_EQUAL(cache_unlink(name), 0);
-	CU_ASSERT(hit_at_step(&open, NULL, 2, SIGSTOP, &pid));
-	CU_ASSERT_PTR_NULL(cache_open(name, &small));
-	CU_ASSERT_EQUAL(errno, ETIMEDOUT);
-	CU_ASSERT(now_ms() - begun < 5000);
-	CU_ASSERT_EQUAL(kill(pid, SIGKILL), 0);
-	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
-	cache_close(open_named(0));
-	CU_ASSERT_EQUAL(cache_unlink(name), 0);
-}
-
-/* ---- Racing to make it ---- */
-
-#define RACERS 8
-
-static int
-race(unsigned n, _Atomic unsigned *ready, _Atomic unsigned *done)
-{
-	uint64_t begun = now_ms(), version;
-	enum cache_result result;
-	struct cache *c;
-	bool torn;
-
-	++*ready;
-	while (*ready < RACERS && now_ms() - begun < 5000)
-		continue;
-	c = cache_open(name, &small);
-	if (c == NULL)
-		return 1;
-	while (put_version(c, n, 5, 5) != 0 && now_ms() - begun < 5000)
-		continue; /* many at one lock */
-	++*done;
-	while (*done < RACERS && now_ms() - begun < 5000)
-		usleep(1000);
-	for (unsigned i = 0; i < RACERS; i++)
-		while ((result = get_version(c, i, &version, &torn)) != CACHE_HIT)
-			if (result != CACHE_TROUBLE)
-				return 2;
-	return 0;
-}
-
-static void
-test_racing_openers(void)
-{
-	_Atomic unsigned *counts = shared_memory(2 * sizeof(*counts));
-	int status;
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(counts);
-	for (int round = 0; round < 10; round++) {
-		CU_ASSERT_EQUAL(cache_unlink(name), 0);
-		counts[0] = counts[1] = 0;
-		for (unsigned n = 0; n < RACERS; n++) {
-			pid_t pid = fork();
-
-			CU_ASSERT_FATAL(pid >= 0);
-			if (pid == 0)
-				_exit(race(n, &counts[0], &counts[1]));
-		}
-		for (unsigned n = 0; n < RACERS; n++) {
-			CU_ASSERT(wait(&status) > 0);
-			CU_ASSERT_EQUAL(status, 0);
-		}
-	}
-	CU_ASSERT_EQUAL(cache_unlink(name), 0);
-	munmap(counts, 2 * sizeof(*counts));
 }
 
 int
@@ -504,21 +326,8 @@ main(void)
 	    {"stopped at every step of every operation", test_stopped_everywhere},
 	    {"stopped for good with the lock", test_stopped_for_good},
 	    {"a join gets past a stopped holder", test_join_past_a_stopped_holder},
-	    {"killed at every step of opening and removing", test_killed_opening},
-	    {"stopped while opening", test_stopped_opening},
-	    {"racing to make the segment", test_racing_openers},
 	    CU_TEST_INFO_NULL,
 	};
-	CU_SuiteInfo suites[] = {{.pName = "cache crashes", .pTests = tests}, CU_SUITE_INFO_NULL};
-	unsigned failed;
 
-	snprintf(name, sizeof(name), "/bazar-test-crash-%d", (int)getpid());
-	if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS)
-		return EXIT_FAILURE;
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_tests_failed() + CU_get_number_of_suites_failed();
-	CU_cleanup_registry();
-	cache_unlink(name);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return fault_main("cache crashes", tests);
 }

@@ -1,13 +1,18 @@
-/* Shared by the cache's fault tests: values that tell where they come from, and a clock. */
+/* Shared by the cache's fault tests: values that tell where they come from, victims, main. */
 #ifndef BAZAR_TESTS_CACHE_FAULT_H
 #define BAZAR_TESTS_CACHE_FAULT_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
+
+#include <CUnit/Basic.h>
 
 #include "fcgi/base/hash.h"
 #include "fcgi/cache/cache.h"
@@ -17,6 +22,8 @@
 #define BLOCK 32
 #define BLOCKS 16
 #define VALUE_MAX 96
+#define STEPS_MAX 2000 /* of one operation */
+#define STUCK_MS 900   /* no get or raise may take that long, on a busy machine either */
 
 static const struct cache_geometry small = {.entries = ENTRIES,
     .stripes = 64,
@@ -119,6 +126,52 @@ shared_memory(size_t size)
 	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	return mem == MAP_FAILED ? NULL : mem;
+}
+
+/* ---- Victims ---- */
+
+/* Runs the operation in a child that gets `signal` at its step; true when it got that far. A
+ * stopped one is left stopped. */
+static inline bool
+hit_at_step(void (*run)(struct cache *c), struct cache *c, int step, int signal, pid_t *pid)
+{
+	int status;
+
+	*pid = fork();
+	CU_ASSERT_FATAL(*pid >= 0);
+	if (*pid == 0) {
+		cache_fail_signal = signal;
+		cache_fail_at = step;
+		run(c);
+		_exit(0);
+	}
+	CU_ASSERT_EQUAL_FATAL(waitpid(*pid, &status, WUNTRACED), *pid);
+	if (WIFEXITED(status)) {
+		CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
+		return false;
+	}
+	return true;
+}
+
+/* ---- Main ---- */
+
+static char name[64]; /* of this program's segment */
+
+static inline int
+fault_main(const char *suite, CU_TestInfo *tests)
+{
+	CU_SuiteInfo suites[] = {{.pName = suite, .pTests = tests}, CU_SUITE_INFO_NULL};
+	unsigned failed;
+
+	snprintf(name, sizeof(name), "/bazar-test-%d", (int)getpid());
+	if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS)
+		return EXIT_FAILURE;
+	CU_basic_set_mode(CU_BRM_VERBOSE);
+	CU_basic_run_tests();
+	failed = CU_get_number_of_tests_failed() + CU_get_number_of_suites_failed();
+	CU_cleanup_registry();
+	cache_unlink(name);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 #endif
