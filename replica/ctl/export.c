@@ -20,8 +20,8 @@ static const struct table {
 	const char *path;
 	const char *const *columns;
 } tables[] = {
-    {"books", NODE_CATALOG, "/peer/books?", book_columns},
-    {"orders", NODE_ORDER, "/peer/orders?", order_columns},
+    {"books", NODE_CATALOG, "/peer/books", book_columns},
+    {"orders", NODE_ORDER, "/peer/orders", order_columns},
 };
 
 #define TABLES (sizeof(tables) / sizeof(tables[0]))
@@ -95,7 +95,7 @@ export_table(struct ctl *ctl, struct export *e)
 		return CTL_FAILED;
 	if (e->csv)
 		write_header(e->table);
-	int result = http_walk(ctl->http, primary, e->table->path, "after", export_row, e);
+	int result = http_walk(ctl->http, primary, e->table->path, "after", NULL, export_row, e);
 	buf_free(&e->line);
 	return result == 0 && !e->broken ? CTL_OK : CTL_FAILED;
 }

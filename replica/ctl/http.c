@@ -201,13 +201,14 @@ http_fetch(struct http *h, const struct node *node, const char *path)
 
 int
 http_walk(struct http *h, const struct node *node, const char *path, const char *cursor,
-    http_visit visit, void *arg)
+    const char *from, http_visit visit, void *arg)
 {
-	char url[256], next[96] = "";
+	char url[256], next[96];
+	snprintf(next, sizeof(next), "%s", from != NULL ? from : "");
 	do {
-		snprintf(url, sizeof(url), "%slimit=%d%s%s%s%s", path, PAGE_ROWS,
-		    *next != '\0' ? "&" : "", *next != '\0' ? cursor : "", *next != '\0' ? "=" : "",
-		    next);
+		int len = snprintf(url, sizeof(url), "%s?limit=%d", path, PAGE_ROWS);
+		if (*next != '\0')
+			snprintf(url + len, sizeof(url) - (size_t)len, "&%s=%s", cursor, next);
 		json_t *page = http_fetch(h, node, url), *row;
 		if (page == NULL)
 			return -1;

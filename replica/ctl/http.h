@@ -45,13 +45,13 @@ const char *http_error(const struct http *h);
 json_t *http_fetch(struct http *h, const struct node *node, const char *path);
 
 /*
- * All rows of a table that comes in pages (member `next`, given back as parameter `cursor`):
- * `path` with its parameters, ending with ? or &. `visit` ends the walk by returning false.
- * Returns 0, or -1 after saying why on stderr.
+ * All rows of a table that comes in pages: the member `next` of each is given back as parameter
+ * `cursor`, which begins as `from` (NULL: at the first row). `visit` ends the walk by returning
+ * false. Returns 0, or -1 after saying why on stderr.
  */
 typedef bool (*http_visit)(void *arg, json_t *row);
 int http_walk(struct http *h, const struct node *node, const char *path, const char *cursor,
-    http_visit visit, void *arg);
+    const char *from, http_visit visit, void *arg);
 
 /* Whether asking again may help: nobody was there, or not able to answer yet. */
 bool http_again(int status);

@@ -68,11 +68,11 @@ check_row(void *arg, json_t *row)
 static int
 check_catalog(struct import *im)
 {
-	char path[64];
+	char from[24];
 	if (im->replace || im->set.count == 0)
 		return 0;
-	snprintf(path, sizeof(path), "/peer/books?after=%" PRIu64 "&", im->least - 1);
-	return http_walk(im->ctl->http, im->primary, path, "after", check_row, im);
+	snprintf(from, sizeof(from), "%" PRIu64, im->least - 1);
+	return http_walk(im->ctl->http, im->primary, "/peer/books", "after", from, check_row, im);
 }
 
 static int

@@ -99,10 +99,10 @@ read_ledger(struct ctl *ctl, const struct pair *p, struct ledger *l, bool *rest)
 	ledger_clear(l);
 	if (read_applied(ctl, p->order, &before[0]) != 0 ||
 	    read_applied(ctl, p->catalog, &before[1]) != 0 ||
-	    http_walk(ctl->http, p->order, "/peer/orders?", "after", take_order, l) != 0 ||
-	    http_walk(ctl->http, p->catalog, "/peer/reservations?", "after", take_reservation, l) !=
-		0 ||
-	    http_walk(ctl->http, p->catalog, "/peer/books?", "after", take_book, l) != 0 ||
+	    http_walk(ctl->http, p->order, "/peer/orders", "after", NULL, take_order, l) != 0 ||
+	    http_walk(ctl->http, p->catalog, "/peer/reservations", "after", NULL, take_reservation,
+		l) != 0 ||
+	    http_walk(ctl->http, p->catalog, "/peer/books", "after", NULL, take_book, l) != 0 ||
 	    read_applied(ctl, p->order, &after[0]) != 0 ||
 	    read_applied(ctl, p->catalog, &after[1]) != 0)
 		return -1;

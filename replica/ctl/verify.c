@@ -104,7 +104,7 @@ read_log(struct ctl *ctl, struct log *log)
 		return -1;
 	log->applied = number(json_object_get(status, "data"), "applied");
 	json_decref(status);
-	if (http_walk(ctl->http, log->node, "/peer/log?", "from", take_entry, log) != 0)
+	if (http_walk(ctl->http, log->node, "/peer/log", "from", NULL, take_entry, log) != 0)
 		return -1;
 	uint64_t last = log->count > 0 ? log->entries[log->count - 1].at.seq : 0;
 	if (log->applied > last)
