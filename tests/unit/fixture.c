@@ -1,5 +1,6 @@
 #include "tests/unit/fixture.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -77,8 +78,8 @@ fixture_entry(struct fixture *f, const struct uuid *op_id, const struct outcome 
 	    .answer_len = out->answer.len,
 	};
 	struct entry *e = entry_new(&parts);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
-	CU_ASSERT_FATAL(e->bytes_len <= ENTRY_BYTES_MAX);
+	CU_ASSERT_FATAL(e != NULL && e->bytes_len <= ENTRY_BYTES_MAX);
+	assert(e != NULL);
 	f->last = e->at;
 	return e;
 }

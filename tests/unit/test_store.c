@@ -169,7 +169,7 @@ see(void *arg, const uint8_t *key, size_t key_len, const uint8_t *value, size_t 
 	struct seen *s = arg;
 	snprintf(s->last, sizeof(s->last), "%.*s", (int)key_len, (const char *)key);
 	if (s->count++ == 0)
-		strcpy(s->first, s->last);
+		memcpy(s->first, s->last, sizeof(s->first));
 	s->longest = value_len > s->longest ? value_len : s->longest;
 	return s->count < s->limit;
 }
