@@ -74,9 +74,12 @@ peer_send(struct core *c, struct peer *p)
 static uint64_t
 pause_after_failure(struct core *c, struct peer *p)
 {
-	if (!primary_in_flight(c) || position_equal(p->match, c->last))
+	bool committing =
+	    (c->phase == CORE_TAIL || c->phase == CORE_ACTIVE) && primary_in_flight(c);
+
+	if (!committing || position_equal(p->match, c->last))
 		return CORE_HEARTBEAT_MS;
-	if (c->in_doubt || c->phase != CORE_ACTIVE)
+	if (c->in_doubt || c->phase == CORE_TAIL)
 		return CORE_RESEND_MS;
 	if (++p->attempts < CORE_ATTEMPTS)
 		return (uint64_t)CORE_BACKOFF_MS << (p->attempts - 1);

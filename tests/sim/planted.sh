@@ -5,7 +5,7 @@
 #   tests/sim/planted.sh [build directory, default build]      CC, CFLAGS, JOBS as usual
 set -eu
 cd "$(dirname "$0")/../.."
-DIR=${1:-build}/planted
+DIR=${1:-${BUILD:-build}}/planted
 LIMIT=${LIMIT:-50000}
 JOBS=${JOBS:-$(nproc)}
 FLAGS="-std=gnu11 -D_GNU_SOURCE -I. ${CFLAGS:--O1}"

@@ -1,0 +1,853 @@
+/*
+ * The protocol core by hand: one core, whose peers are played by the test. What happens under all
+ * kinds of trouble is the simulator's business (tests/sim); here are the plain scenes, with the
+ * order of actions and the times.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <CUnit/CUnit.h>
+
+#include "fcgi/base/xalloc.h"
+#include "replica/core/core.h"
+#include "replica/core/gate.h"
+#include "replica/core/read.h"
+#include "tests/unit/suites.h"
+
+#define BOOT 1001      /* the core's */
+#define PEER_BOOT 2002 /* the other replica's */
+#define LOG_MAX 64
+
+/* ---- A core with a log on a pretended disk ---- */
+
+struct rig {
+	struct core *core;
+	struct machine machine;
+	struct entry *log[LOG_MAX];
+	size_t log_len;
+	size_t applied;
+	const struct core_actions *did;
+	uint64_t now;
+};
+
+static bool
+decided(void *ctx, const struct op *op, struct buf *answer)
+{
+	const struct rig *r = ctx;
+	for (size_t i = 0; i < r->applied; i++) {
+		if (uuid_equal(&r->log[i]->op_id, &op->id)) {
+			buf_add(answer, r->log[i]->answer, r->log[i]->answer_len);
+			return true;
+		}
+	}
+	return false;
+}
+
+static void
+begin(void *ctx)
+{
+	(void)ctx;
+}
+
+static void
+execute(void *ctx, const struct op *op, uint64_t time_ms, struct outcome *out)
+{
+	(void)ctx;
+	(void)time_ms;
+	uint64_t key = op->id.bytes[0];
+	buf_add(&out->keys, &key, sizeof(key));
+	buf_printf(&out->answer, "answer %u", op->id.bytes[0]);
+	while (op->kind == 1 && out->effects.len <= ENTRY_BYTES_MAX)
+		buf_u64(&out->effects, 0); /* more than an entry can be */
+}
+
+static struct entry *
+log_read(void *ctx, uint64_t seq)
+{
+	const struct rig *r = ctx;
+	return seq > 0 && seq <= r->log_len ? entry_copy(r->log[seq - 1]) : NULL;
+}
+
+static void
+truncate_log(struct rig *r, size_t len)
+{
+	while (r->log_len > len)
+		entry_free(r->log[--r->log_len]);
+}
+
+/* Carries out what concerns the disk. */
+static void
+carry_out(struct rig *r, const struct core_actions *did)
+{
+	r->did = did;
+	for (size_t i = 0; i < did->count; i++) {
+		const struct core_action *a = &did->list[i];
+		if (a->kind == ACT_TRUNCATE)
+			truncate_log(r, (size_t)a->seq - 1);
+		if (a->kind == ACT_APPLY)
+			r->applied += a->count;
+		for (size_t k = 0; a->kind == ACT_APPEND && k < a->count; k++)
+			r->log[r->log_len++] = entry_copy(a->entries[k]);
+	}
+}
+
+/* What the last step did, such as "SAVE FLUSH SEND". */
+static const char *
+did(const struct rig *r)
+{
+	static const char *const names[] = {"SAVE", "APPEND", "TRUNCATE", "FLUSH", "MARK", "FLOOR",
+	    "FLOOR_ALL", "SEND", "APPLY", "ANSWER", "GATE"};
+	static char text[512];
+	size_t len = 0;
+	text[0] = '\0';
+	for (size_t i = 0; i < r->did->count && len < sizeof(text); i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", i ? " " : "",
+		    names[r->did->list[i].kind]);
+	return text;
+}
+
+/* The nth action of a kind in the last step, counted from 0; ends the test when there is none. */
+static const struct core_action *
+action(const struct rig *r, enum core_action_kind kind, size_t nth)
+{
+	for (size_t i = 0; i < r->did->count; i++) {
+		if (r->did->list[i].kind == kind && nth-- == 0)
+			return &r->did->list[i];
+	}
+	CU_FAIL_FATAL("the action is missing");
+	return NULL;
+}
+
+static const struct message *
+sent(const struct rig *r)
+{
+	return &action(r, ACT_SEND, 0)->message;
+}
+
+static void
+expect_answer(const struct rig *r, size_t nth, uint64_t ticket, enum core_result result)
+{
+	const struct core_action *a = action(r, ACT_ANSWER, nth);
+	CU_ASSERT_EQUAL(a->ticket, ticket);
+	CU_ASSERT_EQUAL(a->result, result);
+}
+
+static void
+tick(struct rig *r, uint64_t now)
+{
+	r->now = now;
+	carry_out(r, core_tick(r->core, now, now));
+}
+
+/* What is due now, after what was just done. */
+static void
+settle(struct rig *r)
+{
+	CU_ASSERT_EQUAL(core_deadline(r->core), r->now);
+	tick(r, r->now);
+}
+
+static void
+submit(struct rig *r, uint8_t id, uint64_t ticket)
+{
+	struct op *op = op_new((struct uuid){{id}}, ticket, 0, NULL);
+	carry_out(r, core_submit(r->core, r->now, r->now, &op, 1));
+}
+
+static void
+receive(struct rig *r, const struct message *m)
+{
+	carry_out(r, core_message(r->core, r->now, r->now, m));
+}
+
+/* The other replica's answer to the request just sent. */
+static struct message
+answer_to(const struct message *request, enum message_kind kind, struct position last)
+{
+	return (struct message){
+	    .kind = kind,
+	    .from = request->to,
+	    .to = request->from,
+	    .epoch = request->epoch,
+	    .incarnation = {{7}},
+	    .boot = PEER_BOOT,
+	    .peer_boot = request->boot,
+	    .request = request->request,
+	    .last = last,
+	};
+}
+
+/* The other replica says that it has all of our log. */
+static void
+acknowledge(struct rig *r)
+{
+	const struct message *request = sent(r);
+	struct message m = answer_to(request, MSG_APPENDED, request->last);
+	receive(r, &m);
+}
+
+static struct entry *
+entry_at(uint32_t epoch, uint64_t seq, uint32_t prev_epoch, uint8_t id)
+{
+	const uint64_t key = id;
+	const struct entry_parts parts = {
+	    .at = {{epoch, 1}, seq},
+	    .prev = {{prev_epoch, prev_epoch > 0}, seq - 1},
+	    .op_id = {{id}},
+	    .keys = &key,
+	    .key_count = 1,
+	    .answer = (const uint8_t *)"old",
+	    .answer_len = 3,
+	};
+	return entry_new(&parts);
+}
+
+/* A replica whose disk holds `len` entries of epoch 1, of which `applied` are applied. */
+static struct rig *
+rig_new(enum core_role role, unsigned members, size_t len, size_t applied)
+{
+	struct rig *r = xcalloc(1, sizeof(*r));
+	r->machine = (struct machine){r, decided, begin, execute, log_read};
+	struct core_config config = {
+	    .self = role == CORE_PRIMARY ? 1 : 2,
+	    .role = role,
+	    .members = {1, 2},
+	    .member_count = members,
+	    .boot = BOOT,
+	    .incarnation_if_new = {{7}},
+	    .machine = &r->machine,
+	};
+	struct core_durable durable = {.tail_count = len - applied};
+	durable.tail = xcalloc(len + 1, sizeof(*durable.tail));
+	for (size_t i = 0; i < len; i++) {
+		r->log[i] = entry_at(1, i + 1, i > 0, (uint8_t)(100 + i));
+		if (i >= applied)
+			durable.tail[i - applied] = entry_copy(r->log[i]);
+	}
+	r->log_len = len;
+	r->applied = applied;
+	if (len > 0) {
+		durable.promised = (struct epoch){1, 1};
+		durable.incarnation = (struct uuid){{7}};
+		durable.last = r->log[len - 1]->at;
+	}
+	if (applied > 0)
+		durable.applied = r->log[applied - 1]->at;
+	r->core = core_new(&config, &durable);
+	carry_out(r, core_start(r->core, r->now));
+	return r;
+}
+
+static void
+rig_free(struct rig *r)
+{
+	core_free(r->core);
+	truncate_log(r, 0);
+	free(r);
+}
+
+static enum core_phase
+phase(const struct rig *r)
+{
+	struct core_status s;
+	core_status(r->core, &s);
+	return s.phase;
+}
+
+static bool
+writable(const struct rig *r)
+{
+	struct core_status s;
+	core_status(r->core, &s);
+	return s.writable;
+}
+
+/* A primary of two with an empty log, whose backup is in sync. */
+static struct rig *
+active_new(void)
+{
+	struct rig *r = rig_new(CORE_PRIMARY, 2, 0, 0);
+	struct message m = answer_to(sent(r), MSG_PROMISED, (struct position){0});
+	receive(r, &m);
+	acknowledge(r);
+	CU_ASSERT_EQUAL(phase(r), CORE_ACTIVE);
+	CU_ASSERT_TRUE(writable(r));
+	return r;
+}
+
+/* ---- A primary ---- */
+
+static void
+test_a_set_of_one_needs_nobody(void)
+{
+	struct rig *r = rig_new(CORE_PRIMARY, 1, 0, 0);
+	CU_ASSERT_STRING_EQUAL(did(r), "SAVE FLUSH SAVE FLUSH FLOOR_ALL GATE");
+	submit(r, 1, 10);
+	CU_ASSERT_STRING_EQUAL(did(r), "MARK FLOOR APPEND FLUSH APPLY ANSWER");
+	expect_answer(r, 0, 10, CORE_DECIDED);
+	rig_free(r);
+}
+
+static void
+test_a_start_takes_a_new_epoch_first(void)
+{
+	struct rig *r = rig_new(CORE_PRIMARY, 2, 2, 1);
+	CU_ASSERT_STRING_EQUAL(did(r), "FLOOR_ALL MARK SAVE FLUSH SEND");
+	CU_ASSERT_EQUAL(sent(r)->kind, MSG_PROMISE);
+	CU_ASSERT_EQUAL(sent(r)->epoch.counter, 2);
+	/* lost: asked again after the time-out and a heartbeat */
+	CU_ASSERT_EQUAL(core_deadline(r->core), CORE_ATTEMPT_MS);
+	tick(r, 1000);
+	tick(r, 1100);
+	CU_ASSERT_EQUAL(sent(r)->kind, MSG_PROMISE);
+	/* the backup holds the tail: committed and applied, then the gate may open */
+	struct message m = answer_to(sent(r), MSG_PROMISED, r->log[1]->at);
+	m.commit = r->log[0]->at;
+	receive(r, &m);
+	CU_ASSERT_STRING_EQUAL(did(r), "FLOOR_ALL GATE APPLY SEND");
+	CU_ASSERT_EQUAL(sent(r)->commit.seq, 2);
+	CU_ASSERT_EQUAL(phase(r), CORE_ACTIVE);
+	rig_free(r);
+}
+
+static void
+test_a_higher_promise_is_outbid(void)
+{
+	struct rig *r = rig_new(CORE_PRIMARY, 2, 0, 0);
+	struct message m = answer_to(sent(r), MSG_PROMISED, (struct position){0});
+	m.verdict = VERDICT_OLD_EPOCH;
+	m.epoch = (struct epoch){8, 1};
+	receive(r, &m);
+	CU_ASSERT_STRING_EQUAL(did(r), "SAVE FLUSH SEND");
+	CU_ASSERT_EQUAL(sent(r)->epoch.counter, 9);
+	rig_free(r);
+}
+
+static void
+test_prepare_acknowledge_commit(void)
+{
+	struct rig *r = active_new();
+	submit(r, 1, 10);
+	CU_ASSERT_STRING_EQUAL(did(r), "MARK SEND FLOOR APPEND FLUSH");
+	CU_ASSERT_EQUAL(sent(r)->entry_count, 1);
+	CU_ASSERT_EQUAL(sent(r)->commit.seq, 0);
+	acknowledge(r);
+	CU_ASSERT_STRING_EQUAL(did(r), "APPLY ANSWER SEND");
+	expect_answer(r, 0, 10, CORE_DECIDED);
+	CU_ASSERT_EQUAL(sent(r)->entry_count, 0);
+	CU_ASSERT_EQUAL(sent(r)->commit.seq, 1);
+	rig_free(r);
+}
+
+static void
+test_waiting_operations_become_one_batch(void)
+{
+	struct rig *r = active_new();
+	submit(r, 1, 10);
+	struct message m = answer_to(sent(r), MSG_APPENDED, sent(r)->last);
+	submit(r, 2, 11);
+	submit(r, 3, 12);
+	submit(r, 2, 13); /* the same operation again */
+	CU_ASSERT_STRING_EQUAL(did(r), "");
+	receive(r, &m);
+	CU_ASSERT_STRING_EQUAL(did(r), "APPLY ANSWER"); /* the commit goes with the batch */
+	settle(r);
+	CU_ASSERT_STRING_EQUAL(did(r), "MARK SEND FLOOR APPEND FLUSH");
+	CU_ASSERT_EQUAL(sent(r)->entry_count, 2);
+	CU_ASSERT_EQUAL(sent(r)->commit.seq, 1);
+	acknowledge(r);
+	expect_answer(r, 0, 11, CORE_DECIDED);
+	expect_answer(r, 1, 12, CORE_DECIDED);
+	expect_answer(r, 2, 13, CORE_REPLAYED);
+	settle(r);
+	submit(r, 1, 14);
+	CU_ASSERT_STRING_EQUAL(did(r), "ANSWER");
+	expect_answer(r, 0, 14, CORE_REPLAYED);
+	CU_ASSERT_EQUAL(action(r, ACT_ANSWER, 0)->answer_len, strlen("answer 1"));
+	rig_free(r);
+}
+
+/* Nobody answers: 1 s each, pauses of 0.1 and 0.2 s, then for ever every 0.25 s. */
+static void
+test_three_attempts(void)
+{
+	struct rig *r = active_new();
+	submit(r, 1, 10);
+	static const uint64_t times[] = {1000, 1100, 2100, 2300};
+	for (size_t i = 0; i < 4; i++) {
+		CU_ASSERT_EQUAL(core_deadline(r->core), times[i]);
+		tick(r, times[i]);
+		CU_ASSERT_STRING_EQUAL(did(r), i % 2 ? "SEND" : "");
+	}
+	CU_ASSERT_EQUAL(sent(r)->entry_count, 1);
+	CU_ASSERT_EQUAL(core_deadline(r->core), 3300);
+	tick(r, 3300);
+	expect_answer(r, 0, 10, CORE_UNKNOWN);
+	CU_ASSERT_FALSE(writable(r));
+	tick(r, 3300 + CORE_RESEND_MS);
+	CU_ASSERT_EQUAL(sent(r)->entry_count, 1);
+	acknowledge(r); /* rolled forward, though nobody waits any more */
+	CU_ASSERT_STRING_EQUAL(did(r), "APPLY SEND");
+	CU_ASSERT_TRUE(writable(r));
+	rig_free(r);
+}
+
+static void
+fail_send(struct rig *r)
+{
+	carry_out(r, core_send_failed(r->core, r->now, r->now, sent(r)->to, sent(r)->request));
+}
+
+static void
+test_a_refused_connection_ends_an_attempt(void)
+{
+	struct rig *r = active_new();
+	submit(r, 1, 10);
+	fail_send(r);
+	CU_ASSERT_EQUAL(core_deadline(r->core), 100);
+	tick(r, 100);
+	fail_send(r);
+	CU_ASSERT_EQUAL(core_deadline(r->core), 300);
+	tick(r, 300);
+	fail_send(r);
+	expect_answer(r, 0, 10, CORE_UNKNOWN);
+	rig_free(r);
+}
+
+static void
+test_nothing_starts_without_the_backup(void)
+{
+	struct rig *r = active_new();
+	tick(r, CORE_HEARTBEAT_MS);
+	fail_send(r);
+	CU_ASSERT_FALSE(writable(r));
+	submit(r, 1, 10);
+	submit(r, 2, 11);
+	CU_ASSERT_STRING_EQUAL(did(r), "");
+	tick(r, 1000);
+	acknowledge(r); /* it is back in time for these */
+	CU_ASSERT_STRING_EQUAL(did(r), "MARK SEND FLOOR APPEND FLUSH");
+	acknowledge(r);
+	fail_send(r); /* and gone again */
+	submit(r, 3, 12);
+	tick(r, 1000 + CORE_QUEUE_WAIT_MS);
+	expect_answer(r, 0, 12, CORE_NOT_APPLIED);
+	submit(r, 1, 13); /* a repeat gets its answer all the same */
+	tick(r, 1000 + 2 * CORE_QUEUE_WAIT_MS);
+	expect_answer(r, 0, 13, CORE_REPLAYED);
+	rig_free(r);
+}
+
+static void
+test_a_prepared_operation_is_unknown(void)
+{
+	struct rig *r = active_new();
+	submit(r, 1, 10);
+	for (uint64_t t = 0; t <= 300; t += 100) {
+		tick(r, t);
+		if (r->did->count > 0)
+			fail_send(r);
+	}
+	submit(r, 1, 11);
+	submit(r, 2, 12);
+	tick(r, r->now + CORE_QUEUE_WAIT_MS);
+	expect_answer(r, 0, 11, CORE_UNKNOWN);
+	expect_answer(r, 1, 12, CORE_NOT_APPLIED);
+	rig_free(r);
+}
+
+/* Before the logs are compared, a backup may hold an operation that we have never seen. */
+static void
+test_before_the_logs_are_compared_all_is_unknown(void)
+{
+	struct rig *r = rig_new(CORE_PRIMARY, 2, 0, 0);
+	submit(r, 1, 10);
+	tick(r, CORE_QUEUE_WAIT_MS);
+	expect_answer(r, 0, 10, CORE_UNKNOWN);
+	rig_free(r);
+}
+
+static void
+test_a_backup_behind_is_caught_up(void)
+{
+	struct rig *r = rig_new(CORE_PRIMARY, 2, 3, 3);
+	struct message m = answer_to(sent(r), MSG_PROMISED, (struct position){0});
+	m.incarnation = (struct uuid){{0}};
+	receive(r, &m);
+	CU_ASSERT_EQUAL(sent(r)->kind, MSG_APPEND);
+	CU_ASSERT_EQUAL(sent(r)->prev.seq, 0);
+	CU_ASSERT_EQUAL(sent(r)->entry_count, 3);
+	CU_ASSERT_FALSE(writable(r));
+	acknowledge(r);
+	CU_ASSERT_EQUAL(phase(r), CORE_ACTIVE);
+	/* it starts again with an older disk: the gap shows where it ends */
+	tick(r, CORE_HEARTBEAT_MS);
+	m = answer_to(sent(r), MSG_APPENDED, r->log[0]->at);
+	m.verdict = VERDICT_GAP;
+	m.boot = PEER_BOOT + 1;
+	receive(r, &m);
+	CU_ASSERT_EQUAL(sent(r)->prev.seq, 1);
+	CU_ASSERT_EQUAL(sent(r)->entry_count, 2);
+	CU_ASSERT_EQUAL(sent(r)->peer_boot, PEER_BOOT + 1);
+	rig_free(r);
+}
+
+static void
+test_gaps_do_not_go_on_for_ever(void)
+{
+	struct rig *r = active_new();
+	submit(r, 1, 10);
+	unsigned sends = 1;
+	for (; sends < 10 && strcmp(did(r), "") != 0; sends++) {
+		struct message m = answer_to(sent(r), MSG_APPENDED, (struct position){0});
+		m.verdict = VERDICT_GAP;
+		receive(r, &m);
+	}
+	CU_ASSERT_EQUAL(sends, 5);
+	CU_ASSERT_EQUAL(core_deadline(r->core), CORE_BACKOFF_MS);
+	rig_free(r);
+}
+
+static void
+test_the_longest_log_is_adopted(void)
+{
+	struct rig *r = rig_new(CORE_PRIMARY, 2, 2, 1);
+	struct entry *more[] = {
+	    entry_at(1, 2, 1, 101), entry_at(1, 3, 1, 102), entry_at(1, 4, 1, 103)};
+	struct message m = answer_to(sent(r), MSG_PROMISED, more[2]->at);
+	m.commit = more[0]->at;
+	receive(r, &m);
+	CU_ASSERT_STRING_EQUAL(did(r), "APPLY SEND"); /* ours is as committed as the backup's */
+	CU_ASSERT_EQUAL(sent(r)->kind, MSG_FETCH);
+	m = answer_to(sent(r), MSG_FETCHED, more[2]->at);
+	m.prev = sent(r)->prev;
+	m.entries = &more[1];
+	m.entry_count = 2;
+	m.commit = more[0]->at;
+	receive(r, &m);
+	CU_ASSERT_STRING_EQUAL(did(r), "APPEND FLUSH MARK FLOOR FLOOR_ALL GATE APPLY SEND");
+	CU_ASSERT_EQUAL(r->log_len, 4);
+	CU_ASSERT_EQUAL(phase(r), CORE_ACTIVE);
+	for (size_t i = 0; i < 3; i++)
+		entry_free(more[i]);
+	rig_free(r);
+}
+
+static void
+test_a_second_primary_ends_the_first(void)
+{
+	struct rig *r = active_new();
+	submit(r, 1, 10);
+	submit(r, 2, 11);
+	struct message m = {
+	    .kind = MSG_PROMISE, .from = 2, .to = 1, .epoch = {9, 2}, .boot = 5, .request = 1};
+	receive(r, &m);
+	CU_ASSERT_STRING_EQUAL(did(r), "GATE ANSWER ANSWER");
+	CU_ASSERT_EQUAL(phase(r), CORE_FENCED);
+	expect_answer(r, 0, 10, CORE_UNKNOWN);
+	expect_answer(r, 1, 11, CORE_NOT_PRIMARY);
+	CU_ASSERT_EQUAL(core_deadline(r->core), UINT64_MAX);
+	submit(r, 3, 12);
+	expect_answer(r, 0, 12, CORE_NOT_PRIMARY);
+	rig_free(r);
+}
+
+static void
+test_answers_to_an_earlier_start_are_ignored(void)
+{
+	struct rig *r = rig_new(CORE_PRIMARY, 2, 0, 0);
+	struct message m = answer_to(sent(r), MSG_PROMISED, (struct position){0});
+	m.peer_boot = BOOT + 1;
+	receive(r, &m);
+	CU_ASSERT_EQUAL(phase(r), CORE_PROMISING);
+	rig_free(r);
+}
+
+static void
+test_the_queue_is_bounded(void)
+{
+	struct rig *r = rig_new(CORE_PRIMARY, 2, 0, 0);
+	for (unsigned i = 0; i < CORE_QUEUE_MAX; i++)
+		submit(r, (uint8_t)i, i);
+	CU_ASSERT_STRING_EQUAL(did(r), "");
+	submit(r, 1, 99);
+	expect_answer(r, 0, 99, CORE_OVERLOADED);
+	rig_free(r);
+}
+
+static void
+test_an_outcome_too_big_is_thrown_away(void)
+{
+	struct rig *r = rig_new(CORE_PRIMARY, 1, 0, 0);
+	struct op *op = op_new((struct uuid){{1}}, 10, 1, NULL);
+	carry_out(r, core_submit(r->core, 0, 0, &op, 1));
+	CU_ASSERT_STRING_EQUAL(did(r), "ANSWER");
+	expect_answer(r, 0, 10, CORE_NOT_APPLIED);
+	rig_free(r);
+}
+
+/* ---- A backup ---- */
+
+static struct message
+request(enum message_kind kind, uint32_t epoch, struct position last)
+{
+	return (struct message){
+	    .kind = kind,
+	    .from = 1,
+	    .to = 2,
+	    .epoch = {epoch, 1},
+	    .incarnation = {{7}},
+	    .boot = PEER_BOOT,
+	    .peer_boot = BOOT,
+	    .request = 1,
+	    .prev = last,
+	    .last = last,
+	};
+}
+
+static void
+test_a_backup_serves_when_it_is_confirmed(void)
+{
+	struct rig *r = rig_new(CORE_BACKUP, 2, 2, 1);
+	CU_ASSERT_STRING_EQUAL(did(r), "FLOOR_ALL MARK");
+	struct message m = request(MSG_APPEND, 1, r->log[1]->at);
+	m.peer_boot = BOOT + 1; /* meant for an earlier start */
+	receive(r, &m);
+	CU_ASSERT_STRING_EQUAL(did(r), "SEND");
+	m.peer_boot = BOOT;
+	receive(r, &m);
+	CU_ASSERT_STRING_EQUAL(did(r), "FLOOR_ALL GATE SEND");
+	CU_ASSERT_EQUAL(phase(r), CORE_IN_SYNC);
+	rig_free(r);
+}
+
+static void
+test_a_promise_is_kept(void)
+{
+	struct rig *r = rig_new(CORE_BACKUP, 2, 1, 1);
+	struct message m = request(MSG_PROMISE, 5, r->log[0]->at);
+	receive(r, &m);
+	CU_ASSERT_STRING_EQUAL(did(r), "SAVE FLUSH SEND");
+	CU_ASSERT_EQUAL(sent(r)->last.seq, 1);
+	receive(r, &m); /* asked again */
+	CU_ASSERT_STRING_EQUAL(did(r), "SEND");
+	CU_ASSERT_EQUAL(sent(r)->verdict, VERDICT_OK);
+	m.boot++; /* a primary without a memory takes the same epoch again */
+	receive(r, &m);
+	CU_ASSERT_EQUAL(sent(r)->verdict, VERDICT_OLD_EPOCH);
+	m = request(MSG_APPEND, 4, r->log[0]->at);
+	receive(r, &m);
+	CU_ASSERT_EQUAL(sent(r)->verdict, VERDICT_OLD_EPOCH);
+	CU_ASSERT_EQUAL(sent(r)->epoch.counter, 5);
+	rig_free(r);
+}
+
+static void
+test_a_backup_prepares_then_commits(void)
+{
+	struct rig *r = rig_new(CORE_BACKUP, 2, 1, 1);
+	struct entry *two = entry_at(1, 2, 1, 1);
+	struct message m = request(MSG_APPEND, 1, r->log[0]->at);
+	m.entries = &two;
+	m.entry_count = 1;
+	m.last = two->at;
+	receive(r, &m);
+	CU_ASSERT_STRING_EQUAL(did(r), "APPEND FLUSH MARK FLOOR FLOOR_ALL GATE SEND");
+	CU_ASSERT_EQUAL(sent(r)->last.seq, 2);
+	receive(r, &m); /* doubled: nothing is appended, the floors are raised again */
+	CU_ASSERT_STRING_EQUAL(did(r), "MARK FLOOR SEND");
+	m = request(MSG_APPEND, 1, two->at);
+	m.commit = two->at;
+	m.commit.epoch.counter = 9; /* another entry 2 */
+	receive(r, &m);
+	CU_ASSERT_STRING_EQUAL(did(r), "SEND");
+	m.commit = two->at;
+	receive(r, &m);
+	CU_ASSERT_STRING_EQUAL(did(r), "SEND APPLY");
+	entry_free(two);
+	rig_free(r);
+}
+
+static void
+test_a_gap_tells_where_the_log_ends(void)
+{
+	struct rig *r = rig_new(CORE_BACKUP, 2, 1, 1);
+	struct message m = request(MSG_APPEND, 1, (struct position){{1, 1}, 4});
+	receive(r, &m);
+	CU_ASSERT_EQUAL(sent(r)->verdict, VERDICT_GAP);
+	CU_ASSERT_EQUAL(sent(r)->last.seq, 1);
+	CU_ASSERT_EQUAL(phase(r), CORE_JOINING);
+	rig_free(r);
+}
+
+/* R7: what an older epoch left unapplied makes room; what this epoch brought stays. */
+static void
+test_only_older_entries_make_room(void)
+{
+	struct rig *r = rig_new(CORE_BACKUP, 2, 3, 1);
+	struct entry *two = entry_at(4, 2, 1, 1), *other = entry_at(3, 2, 1, 2);
+	struct message m = request(MSG_APPEND, 4, r->log[0]->at);
+	m.entries = &two;
+	m.entry_count = 1;
+	m.last = two->at;
+	receive(r, &m);
+	CU_ASSERT_STRING_EQUAL(
+	    did(r), "SAVE FLUSH TRUNCATE APPEND FLUSH MARK FLOOR FLOOR_ALL GATE SEND");
+	CU_ASSERT_EQUAL(r->log_len, 2);
+	m.entries = &other;
+	receive(r, &m);
+	CU_ASSERT_EQUAL(sent(r)->verdict, VERDICT_GAP);
+	CU_ASSERT_EQUAL(r->log_len, 2);
+	entry_free(two);
+	entry_free(other);
+	rig_free(r);
+}
+
+static void
+test_histories_do_not_mix(void)
+{
+	struct rig *r = rig_new(CORE_BACKUP, 2, 1, 1);
+	struct message m = request(MSG_PROMISE, 5, (struct position){0});
+	m.incarnation = (struct uuid){{8}};
+	receive(r, &m);
+	CU_ASSERT_STRING_EQUAL(did(r), "SEND");
+	CU_ASSERT_EQUAL(sent(r)->verdict, VERDICT_OTHER_HISTORY);
+	rig_free(r);
+	/* an empty store takes one, from a message that is meant for it */
+	r = rig_new(CORE_BACKUP, 2, 0, 0);
+	CU_ASSERT_STRING_EQUAL(did(r), "");
+	m = request(MSG_APPEND, 5, (struct position){0});
+	m.peer_boot = 0;
+	receive(r, &m);
+	CU_ASSERT_EQUAL(sent(r)->verdict, VERDICT_GAP);
+	m.peer_boot = BOOT;
+	receive(r, &m);
+	CU_ASSERT_STRING_EQUAL(did(r), "SAVE FLUSH FLOOR_ALL GATE SEND");
+	rig_free(r);
+}
+
+static void
+test_a_backup_takes_no_writes(void)
+{
+	struct rig *r = rig_new(CORE_BACKUP, 2, 0, 0);
+	submit(r, 1, 10);
+	expect_answer(r, 0, 10, CORE_NOT_PRIMARY);
+	CU_ASSERT_EQUAL(core_deadline(r->core), UINT64_MAX);
+	rig_free(r);
+}
+
+static void
+test_a_backup_gives_its_log(void)
+{
+	struct rig *r = rig_new(CORE_BACKUP, 2, 3, 2);
+	struct message m = request(MSG_FETCH, 5, (struct position){0});
+	m.prev = r->log[0]->at;
+	receive(r, &m);
+	CU_ASSERT_EQUAL(sent(r)->kind, MSG_FETCHED);
+	CU_ASSERT_EQUAL(sent(r)->entry_count, 2);
+	CU_ASSERT_EQUAL(sent(r)->commit.seq, 2);
+	m.prev.epoch.counter = 3; /* not in its log */
+	receive(r, &m);
+	CU_ASSERT_EQUAL(sent(r)->verdict, VERDICT_GAP);
+	rig_free(r);
+}
+
+/* ---- Gate and read ---- */
+
+static void
+test_gate(void)
+{
+	struct gate *g = gate_new();
+	const uint64_t keys[] = {1, 2};
+	uint64_t wait_for = 0;
+	CU_ASSERT_EQUAL(gate_check(g, 1, &wait_for), GATE_CLOSED);
+	gate_set_open(g, true);
+	gate_mark(g, keys, 2, 5);
+	gate_mark(g, keys, 1, 6);
+	CU_ASSERT_EQUAL(gate_check(g, 1, &wait_for), GATE_DIRTY);
+	CU_ASSERT_EQUAL(wait_for, 6);
+	CU_ASSERT_EQUAL(gate_check(g, 3, &wait_for), GATE_CLEAN);
+	gate_set_applied(g, 5);
+	CU_ASSERT_EQUAL(gate_check(g, 2, &wait_for), GATE_CLEAN);
+	CU_ASSERT_EQUAL(gate_check(g, 1, &wait_for), GATE_DIRTY);
+	gate_truncate(g, 6);
+	CU_ASSERT_EQUAL(gate_check(g, 1, &wait_for), GATE_CLEAN);
+	gate_free(g);
+}
+
+static void
+test_gate_holds_many_keys(void)
+{
+	struct gate *g = gate_new();
+	uint64_t wait_for;
+	gate_set_open(g, true);
+	for (uint64_t key = 0; key < 10000; key++) {
+		gate_mark(g, &key, 1, key + 1);
+		gate_set_applied(g, key < 5000 ? key : 5000);
+	}
+	for (uint64_t key = 0; key < 10000; key++) {
+		enum gate_verdict wanted = key < 5000 ? GATE_CLEAN : GATE_DIRTY;
+		CU_ASSERT_EQUAL(gate_check(g, key, &wait_for), wanted);
+	}
+	gate_truncate(g, 1);
+	CU_ASSERT_EQUAL(gate_check(g, 9999, &wait_for), GATE_CLEAN);
+	gate_free(g);
+}
+
+static void
+test_the_row_is_read_after_the_check(void)
+{
+	struct read r;
+	read_start(&r);
+	CU_ASSERT_EQUAL(read_next(&r), READ_CHECK);
+	read_checked(&r, GATE_DIRTY, 9);
+	CU_ASSERT_EQUAL(read_next(&r), READ_WAIT);
+	CU_ASSERT_EQUAL(r.wait_for, 9);
+	read_waited(&r, true);
+	CU_ASSERT_EQUAL(read_next(&r), READ_ROWS);
+	read_rows_done(&r, 10);
+	CU_ASSERT_EQUAL(read_next(&r), READ_DONE);
+	CU_ASSERT_EQUAL(r.seq, 10);
+	read_start(&r);
+	read_checked(&r, GATE_CLOSED, 0);
+	CU_ASSERT_EQUAL(read_next(&r), READ_REFUSED);
+	read_start(&r);
+	read_checked(&r, GATE_DIRTY, 9);
+	read_waited(&r, false);
+	CU_ASSERT_EQUAL(read_next(&r), READ_REFUSED);
+}
+
+void
+register_core(void)
+{
+	CU_pSuite suite = CU_add_suite("core", NULL, NULL);
+	CU_ADD_TEST(suite, test_a_set_of_one_needs_nobody);
+	CU_ADD_TEST(suite, test_a_start_takes_a_new_epoch_first);
+	CU_ADD_TEST(suite, test_a_higher_promise_is_outbid);
+	CU_ADD_TEST(suite, test_prepare_acknowledge_commit);
+	CU_ADD_TEST(suite, test_waiting_operations_become_one_batch);
+	CU_ADD_TEST(suite, test_three_attempts);
+	CU_ADD_TEST(suite, test_a_refused_connection_ends_an_attempt);
+	CU_ADD_TEST(suite, test_nothing_starts_without_the_backup);
+	CU_ADD_TEST(suite, test_a_prepared_operation_is_unknown);
+	CU_ADD_TEST(suite, test_before_the_logs_are_compared_all_is_unknown);
+	CU_ADD_TEST(suite, test_a_backup_behind_is_caught_up);
+	CU_ADD_TEST(suite, test_gaps_do_not_go_on_for_ever);
+	CU_ADD_TEST(suite, test_the_longest_log_is_adopted);
+	CU_ADD_TEST(suite, test_a_second_primary_ends_the_first);
+	CU_ADD_TEST(suite, test_answers_to_an_earlier_start_are_ignored);
+	CU_ADD_TEST(suite, test_the_queue_is_bounded);
+	CU_ADD_TEST(suite, test_an_outcome_too_big_is_thrown_away);
+	CU_ADD_TEST(suite, test_a_backup_serves_when_it_is_confirmed);
+	CU_ADD_TEST(suite, test_a_promise_is_kept);
+	CU_ADD_TEST(suite, test_a_backup_prepares_then_commits);
+	CU_ADD_TEST(suite, test_a_gap_tells_where_the_log_ends);
+	CU_ADD_TEST(suite, test_only_older_entries_make_room);
+	CU_ADD_TEST(suite, test_histories_do_not_mix);
+	CU_ADD_TEST(suite, test_a_backup_takes_no_writes);
+	CU_ADD_TEST(suite, test_a_backup_gives_its_log);
+	CU_ADD_TEST(suite, test_gate);
+	CU_ADD_TEST(suite, test_gate_holds_many_keys);
+	CU_ADD_TEST(suite, test_the_row_is_read_after_the_check);
+}
