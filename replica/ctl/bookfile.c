@@ -99,7 +99,7 @@ static void
 set_text(const struct csv_field *field, char *out, size_t size)
 {
 	if (csv_copy(field, out, size) != 0)
-		strcpy(out, "\x7f");
+		snprintf(out, size, "\x7f");
 }
 
 /* One field into the book. What is no such value becomes something that book_problem refuses. */

@@ -31,15 +31,16 @@ struct stack {
 static long
 find_pid(const char *run, const char *name)
 {
-	char path[512], line[128], word[NODE_NAME];
-	long pid = 0, found = 0;
+	char path[512], line[128];
+	size_t len = strlen(name);
+	long found = 0;
 	snprintf(path, sizeof(path), "%s/pids", run);
 	FILE *file = fopen(path, "re");
 	if (file == NULL)
 		return 0;
 	while (fgets(line, sizeof(line), file) != NULL)
-		if (sscanf(line, "%31s %ld", word, &pid) == 2 && strcmp(word, name) == 0)
-			found = pid;
+		if (strncmp(line, name, len) == 0 && line[len] == ' ')
+			found = strtol(line + len, NULL, 10);
 	fclose(file);
 	return found;
 }

@@ -24,7 +24,7 @@ static const struct cache_geometry geometry = {
 static size_t
 make_value(unsigned key, uint64_t seq, uint8_t out[VALUE_MAX])
 {
-	size_t len = (key * 37 + seq * 11) % VALUE_MAX;
+	size_t len = (37 * (uint64_t)key + 11 * seq) % VALUE_MAX;
 	for (size_t i = 0; i < len; i++)
 		out[i] = (uint8_t)(key + seq + i);
 	return len;
@@ -54,7 +54,7 @@ static void
 scribble(uint8_t *mem, size_t size, struct cur *in)
 {
 	size_t first = offsetof(struct header, incarnation);
-	size_t at = first + (cur_u16(in) * 4u) % (size - first - 4);
+	size_t at = first + (4 * (size_t)cur_u16(in)) % (size - first - 4);
 	uint32_t word = cur_u8(in) % 2 == 0 ? cur_u8(in) % 16 : cur_u32(in);
 	memcpy(mem + at / 4 * 4, &word, sizeof(word));
 }

@@ -225,7 +225,7 @@ static void
 step(struct core *c, struct disk *d, struct cur *in, uint64_t *now)
 {
 	uint8_t what = cur_u8(in);
-	*now += what / 4;
+	*now += what % 8 == 7 ? 8 * (uint64_t)cur_u8(in) : what / 8;
 	if (what % 8 < 5)
 		deliver(c, d, in, *now);
 	else if (what % 8 == 5)
@@ -233,7 +233,7 @@ step(struct core *c, struct disk *d, struct cur *in, uint64_t *now)
 	else if (what % 8 == 6)
 		carry_out(d, core_send_failed(c, *now, *now, PEER, d->request));
 	else
-		carry_out(d, core_tick(c, *now += 8u * cur_u8(in), *now));
+		carry_out(d, core_tick(c, *now, *now));
 }
 
 int
