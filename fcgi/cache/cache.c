@@ -243,7 +243,7 @@ cache_joined(struct cache *c, unsigned replica, const uint8_t incarnation[CACHE_
 	struct segment *s;
 	bool joined;
 
-	if (!handle_alive(c))
+	if (replica > CACHE_REPLICA_MAX || !handle_alive(c))
 		return false;
 	s = enter(c, LOCK_BRIEF_MS);
 	if (s == NULL)

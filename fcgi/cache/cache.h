@@ -24,9 +24,10 @@
  * holder that wakes up later writes into memory nobody believes any more.
  *
  * REPLACEMENT. A new segment gives no hit and takes no fill before each expected replica has joined
- * it, which raises all its floors to that replica's last log seq. The old one is marked dead before
- * the new one exists, and a replica raises floors in one segment only, the one it joined last. So
- * at any time at most one segment gives hits, and in that one every replica's raises are seen.
+ * it, which raises all its floors to that replica's last log seq; from then on the replica's raises
+ * go to that segment, until it is dead. The old one is marked dead before the new one is made. So
+ * at most one segment gives hits, and it has every replica's raises. (If its name was removed
+ * behind our backs, the old one is marked dead by the first cache_joined.)
  *
  * THREADS. Any thread of any process may call anything on a handle, except that the raises and
  * joins of one replica come from one thread, and close comes last.

@@ -16,9 +16,10 @@
 /* ---- One segment file ---- */
 
 enum found {
-	FOUND_USABLE, /* mapped */
-	FOUND_MOVED,  /* look again: it was removed, by others or by us */
-	FOUND_FAILED  /* errno */
+	FOUND_USABLE,  /* mapped */
+	FOUND_UNSOUND, /* not to be used */
+	FOUND_MOVED,   /* look again: it was removed, by others or by us */
+	FOUND_FAILED   /* errno */
 };
 
 /* Whoever makes, judges or removes a segment holds its file's lock; the kernel lets it go when that
@@ -100,30 +101,31 @@ condemn(const char *name, int fd, const struct stat *st)
 	shm_unlink(name);
 }
 
-/* Attach to what is in the file if it is sound, alive and (unless any will do) of our geometry. */
-static bool
+/* What is in the file, if it is sound, alive and (unless any will do) of our geometry. */
+static enum found
 attach(struct cache *c, int fd, const struct stat *st, bool any)
 {
+	const struct cache_geometry *found = &c->segment.geometry;
 	size_t size = (size_t)st->st_size;
 	void *mem = map(fd, size);
 
 	if (mem == NULL)
-		return false;
+		return FOUND_FAILED;
 	if (segment_attach(&c->segment, mem, size) != 0 || segment_dead(&c->segment) ||
-	    !(any ||
-		memcmp(&c->segment.geometry, &c->geometry, sizeof(struct cache_geometry)) == 0)) {
+	    (!any && memcmp(found, &c->geometry, sizeof(*found)) != 0)) {
 		munmap(mem, size);
 		c->segment.head = NULL;
-		return false;
+		return FOUND_UNSOUND;
 	}
 	c->dev = st->st_dev;
 	c->ino = st->st_ino;
-	return true;
+	return FOUND_USABLE;
 }
 
 static enum found
 take_up(struct cache *c, int fd, bool any)
 {
+	enum found found;
 	struct stat st;
 
 	if (lock_file(fd) != 0 || fstat(fd, &st) != 0)
@@ -136,8 +138,9 @@ take_up(struct cache *c, int fd, bool any)
 		return FOUND_MOVED;
 	if (st.st_size == 0 && c->may_create)
 		return create(c, fd, &st);
-	if (st.st_size > 0 && attach(c, fd, &st, any))
-		return FOUND_USABLE;
+	found = st.st_size > 0 ? attach(c, fd, &st, any) : FOUND_UNSOUND;
+	if (found != FOUND_UNSOUND)
+		return found;
 	if (!c->may_create) {
 		errno = ENOENT;
 		return FOUND_FAILED;

@@ -164,7 +164,6 @@ test_killed_everywhere(void)
 	int status, total = 0;
 	pid_t pid;
 
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mem);
 	for (size_t i = 0; i < OPERATIONS; i++) {
 		for (int step = 1; step <= STEPS_MAX; step++) {
 			struct cache *c = fill(mem, size);
@@ -195,7 +194,6 @@ test_stopped_everywhere(void)
 	int status, total = 0;
 	pid_t pid;
 
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mem);
 	for (size_t i = 0; i < OPERATIONS; i++) {
 		for (int step = 1; step <= STEPS_MAX; step++) {
 			struct cache *c = fill(mem, size);

@@ -125,7 +125,9 @@ shared_memory(size_t size)
 {
 	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-	return mem == MAP_FAILED ? NULL : mem;
+	if (mem == MAP_FAILED)
+		abort();
+	return mem;
 }
 
 /* ---- Victims ---- */
