@@ -224,7 +224,7 @@ batch_doubt(struct core *c)
 	for (size_t i = 0; i < c->caller_count; i++)
 		act_answer(c, c->callers[i].ticket, CORE_UNKNOWN, NULL, 0);
 	c->caller_count = 0;
-	c->in_doubt = primary_in_flight(c);
+	c->in_doubt = true;
 }
 
 void

@@ -162,9 +162,15 @@ core_deadline(const struct core *c)
 }
 
 static bool
+in_doubt(const struct core *c)
+{
+	return c->in_doubt && primary_in_flight(c);
+}
+
+static bool
 writable(const struct core *c)
 {
-	bool ready = c->phase == CORE_ACTIVE && !c->in_doubt;
+	bool ready = c->phase == CORE_ACTIVE && !in_doubt(c);
 
 	for (unsigned i = 0; i < c->peer_count; i++) {
 		const struct peer *p = &c->peers[i];
@@ -185,7 +191,7 @@ core_status(const struct core *c, struct core_status *out)
 	    .last = c->last,
 	    .commit = c->applied,
 	    .applied = c->applied.seq,
-	    .in_doubt = c->in_doubt,
+	    .in_doubt = in_doubt(c),
 	    .writable = c->role == CORE_PRIMARY && writable(c),
 	    .queued = c->queue != NULL ? c->queue->count : 0,
 	    .batches = c->batches,

@@ -78,7 +78,7 @@ struct core {
 	struct queue *queue; /* NULL at a backup */
 	struct caller callers[CORE_BATCH_MAX];
 	size_t caller_count;
-	bool in_doubt;
+	bool in_doubt; /* what is in flight is, if anything */
 	uint64_t batches, batched_ops;
 
 	struct core_actions actions;

@@ -35,18 +35,20 @@ primary_fence(struct core *c)
 	batch_refuse(c);
 }
 
-/* A backup follows a higher epoch, or promised ours to a process that is gone (one whose disk was
- * lost may take its epoch twice). Before our own term began that is a trace of an earlier one;
- * later it means that somebody else was elected. */
+/* A backup follows a higher epoch, or promised ours to a process that is gone. Before our own term
+ * began that is a trace of an earlier one. Later it means that somebody else was elected, unless
+ * the epoch is our own: we lost our disk, and a message sent before that has just arrived. */
 void
 primary_outbid(struct core *c, struct epoch e)
 {
 	if (epoch_compare(e, c->promised) < 0)
 		return;
-	if (c->phase == CORE_PROMISING)
-		take_epoch(c, e.counter + 1);
-	else
+	if (c->phase != CORE_PROMISING && e.replica != c->self) {
 		primary_fence(c);
+		return;
+	}
+	batch_doubt(c);
+	take_epoch(c, e.counter + 1);
 }
 
 /* Only a primary sends requests. Before our members have promised, it may be one of the past, and
