@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -20,9 +21,10 @@
 #include "fcgi/base/xalloc.h"
 #include "fcgi/log.h"
 
-#define STUCK_SECONDS 5        /* a connection that stands still this long in a request is closed */
-#define ACCEPT_ROUND 64        /* connections taken before others get a thread */
-#define ACCEPT_PAUSE_MS 50     /* after running out of files */
+#define STUCK_SECONDS 5    /* a connection that stands still this long in a request is closed */
+#define ACCEPT_ROUND 64    /* connections taken before others get a thread */
+#define ACCEPT_PAUSE_MS 50 /* after running out of files */
+#define LINGER_MS 10
 #define DRAIN_MAX (32u << 20)  /* bytes of a body thrown away before the connection is */
 #define STOP_QUIET_MS 100      /* stopping: nothing asked for this long means nobody asks */
 #define BODY_KEEP (256u << 10) /* a thread keeps this much memory for the next body */
@@ -32,7 +34,8 @@ struct fcgi_pool {
 	struct fcgi_config config;
 	int epoll;
 	atomic_bool stopping;
-	sigset_t asleep; /* signal mask while waiting: only WAKE_SIGNAL comes through */
+	atomic_uint idle; /* threads waiting for any connection */
+	sigset_t asleep;  /* signal mask while waiting: only WAKE_SIGNAL comes through */
 	pthread_t *threads;
 	unsigned thread_count;
 };
@@ -231,8 +234,10 @@ next_ready(struct fcgi_pool *pool)
 	struct epoll_event event;
 	for (;;) {
 		bool stopping = atomic_load_explicit(&pool->stopping, memory_order_relaxed);
+		atomic_fetch_add_explicit(&pool->idle, 1, memory_order_relaxed);
 		int n = epoll_pwait(
 		    pool->epoll, &event, 1, stopping ? STOP_QUIET_MS : -1, &pool->asleep);
+		atomic_fetch_sub_explicit(&pool->idle, 1, memory_order_relaxed);
 		if (n == 1)
 			return event.data.fd;
 		if (n == 0 && stopping)
@@ -240,6 +245,17 @@ next_ready(struct fcgi_pool *pool)
 		if (n < 0 && errno != EINTR)
 			log_fatal("epoll: %s", strerror(errno));
 	}
+}
+
+/* Whether this connection asks again right away, or ends. While enough others wait for the rest, a
+ * thread stays a moment with the connection it has: that spares two system calls a request. */
+static bool
+asks_again(struct fcgi_pool *pool, int fd)
+{
+	struct pollfd ready = {.fd = fd, .events = POLLIN};
+	return atomic_load_explicit(&pool->idle, memory_order_relaxed) * 2 >=
+		   pool->config.threads &&
+	       poll(&ready, 1, LINGER_MS) == 1;
 }
 
 static void *
@@ -256,6 +272,8 @@ serve(void *arg)
 			continue;
 		}
 		int kept = answer_one(s, fd);
+		while (kept >= 0 && asks_again(s->pool, kept))
+			kept = answer_one(s, kept);
 		if (kept >= 0 && watch(s->pool, EPOLL_CTL_MOD, kept) != 0)
 			close(kept);
 	}
