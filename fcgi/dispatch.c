@@ -9,7 +9,6 @@
 #include "fcgi/service.h"
 
 #define KEY_MAX 255
-#define ALLOW_MAX 64
 
 /* ---- Finding the row ---- */
 
@@ -63,16 +62,13 @@ static void
 add_allow(struct response *r, unsigned allowed)
 {
 	static const enum method order[] = {METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT};
-	char list[ALLOW_MAX] = "";
 	if (allowed & 1u << METHOD_GET)
 		allowed |= 1u << METHOD_HEAD;
+	buf_printf(&r->head, "Allow: ");
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
-		if (allowed & 1u << order[i]) {
-			strcat(list, request_method_name(order[i]));
-			strcat(list, ", ");
-		}
-	strcat(list, "OPTIONS");
-	response_header(r, "Allow", list);
+		if (allowed & 1u << order[i])
+			buf_printf(&r->head, "%s, ", request_method_name(order[i]));
+	buf_printf(&r->head, "OPTIONS\r\n");
 }
 
 /* No row for the method: 404, 405, or the answer to OPTIONS. */

@@ -36,7 +36,7 @@ static char secret[SETTINGS_SECRET];
 static struct worker worker = {.settings = &settings, .nodes = &nodes, .secret = secret};
 static struct router client_router, peer_router;
 
-static void
+static _Noreturn void
 fail_usage(const char *sentence)
 {
 	log_error("%s", sentence);
@@ -52,7 +52,6 @@ option(int argc, char **argv, const char *name)
 		if (strcmp(argv[i], name) == 0)
 			return argv[i + 1];
 	fail_usage("usage: bazar-catalog|bazar-order --run DIR --name REPLICA");
-	return NULL;
 }
 
 static void
@@ -83,7 +82,6 @@ inherited_socket(const char *name)
 		if (strcmp(names[i], name) == 0)
 			return SD_LISTEN_FDS_START + i;
 	fail_usage("No listening sockets \"client\" and \"peer\" were inherited (LISTEN_FDS).");
-	return -1;
 }
 
 /* ---- What it is made of ---- */

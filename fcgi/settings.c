@@ -24,11 +24,12 @@ const size_t settings_count = sizeof(settings_list) / sizeof(settings_list[0]);
 static int
 set_text(const char *name, const char *value, char *out, size_t size, char *error)
 {
-	if (strlen(value) >= size) {
+	size_t len = strlen(value);
+	if (len >= size) {
 		snprintf(error, SETTINGS_ERROR, "%s is longer than %zu bytes.", name, size - 1);
 		return -1;
 	}
-	strcpy(out, value);
+	memcpy(out, value, len + 1);
 	return 0;
 }
 
