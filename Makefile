@@ -229,7 +229,8 @@ tsan: deps-check
 
 valgrind: $(UNIT)
 	@.ci/deps valgrind
-	$(MAKE) check-unit RUNNER='valgrind -q --leak-check=full --error-exitcode=9'
+	$(MAKE) check-unit RUNNER='valgrind -q --leak-check=full --show-leak-kinds=definite \
+		--errors-for-leak-kinds=definite --suppressions=tests/valgrind.supp --error-exitcode=9'
 
 bench: all tests
 	@.ci/deps $(BENCH_PACKAGES)
