@@ -29,12 +29,9 @@
 
 enum { EXIT_DISK = 1, EXIT_USAGE = 2 };
 
-/* Everything that has to outlive the threads. */
 static struct settings settings;
 static struct nodes nodes;
 static char secret[SETTINGS_SECRET];
-static struct worker worker = {.settings = &settings, .nodes = &nodes, .secret = secret};
-static struct router client_router, peer_router;
 
 static _Noreturn void
 fail_usage(const char *sentence)
@@ -55,18 +52,18 @@ option(int argc, char **argv, const char *name)
 }
 
 static void
-read_configuration(const char *run, const char *name)
+read_configuration(struct worker *w, const char *name)
 {
 	char error[ERROR_BYTES], path[PATH_BYTES];
-	if (settings_load(run, &settings, error) != 0 || settings_secret(run, secret, error) != 0)
+	if (settings_load(w->run, &settings, error) != 0 ||
+	    settings_secret(w->run, secret, error) != 0)
 		fail_usage(error);
 	log_setup(name, settings_log_level(&settings));
-	snprintf(path, sizeof(path), "%s/nodes", run);
+	snprintf(path, sizeof(path), "%s/nodes", w->run);
 	if (nodes_load(path, &nodes, error) != 0)
 		fail_usage(error);
-	worker.run = run;
-	worker.node = nodes_find(&nodes, name);
-	if (worker.node == NULL || worker.node->service != service_kind())
+	w->node = nodes_find(&nodes, name);
+	if (w->node == NULL || w->node->service != service_kind())
 		fail_usage("The node file has no replica of this service and name.");
 }
 
@@ -87,22 +84,22 @@ inherited_socket(const char *name)
 /* ---- What it is made of ---- */
 
 static void
-open_store(void)
+open_store(struct worker *w)
 {
 	char path[PATH_BYTES], error[ERROR_BYTES];
-	const char *const *tables = service_tables(&worker.table_count);
-	snprintf(path, sizeof(path), "%s/%s/db", worker.run, worker.node->name);
-	worker.store = store_open(
-	    path, tables, worker.table_count, settings.store_cache_bytes, error, sizeof(error));
-	if (worker.store == NULL)
+	const char *const *tables = service_tables(&w->table_count);
+	snprintf(path, sizeof(path), "%s/%s/db", w->run, w->node->name);
+	w->store = store_open(
+	    path, tables, w->table_count, settings.store_cache_bytes, error, sizeof(error));
+	if (w->store == NULL)
 		log_fatal("%s", error);
 }
 
 /* Bits of the catalog replicas on this host: those whose address has the same host part. */
 static uint32_t
-replicas_here(void)
+replicas_here(const struct worker *w)
 {
-	const char *own = worker.node->address;
+	const char *own = w->node->address;
 	size_t len = (size_t)(strrchr(own, ':') - own) + 1;
 	uint32_t bits = 0;
 	for (size_t i = 0; i < nodes.count; i++)
@@ -114,33 +111,33 @@ replicas_here(void)
 
 /* Without a cache everything is slower, and nothing else. */
 static void
-open_cache(void)
+open_cache(struct worker *w)
 {
 	char name[SETTINGS_SEGMENT];
-	if (service_kind() != NODE_CATALOG || settings_segment(worker.run, name) != 0)
+	if (service_kind() != NODE_CATALOG || settings_segment(w->run, name) != 0)
 		return;
 	struct cache_geometry geometry = CACHE_GEOMETRY_DEFAULT;
 	geometry.entries = (uint32_t)settings.cache_entries;
 	geometry.blocks = (uint32_t)(settings.cache_bytes / geometry.block_size);
-	geometry.expected = replicas_here();
-	worker.cache = cache_open(name, &geometry);
-	if (worker.cache == NULL)
+	geometry.expected = replicas_here(w);
+	w->cache = cache_open(name, &geometry);
+	if (w->cache == NULL)
 		log_warn("no cache: %s", strerror(errno));
 }
 
 static void
-start_replica(const struct machine *machine)
+start_replica(struct worker *w, const struct machine *machine)
 {
 	struct replica_config config = {
-	    .name = worker.node->name,
+	    .name = w->node->name,
 	    .nodes = &nodes,
 	    .secret = secret,
-	    .store = worker.store,
-	    .cache = worker.cache,
+	    .store = w->store,
+	    .cache = w->cache,
 	    .machine = machine,
 	};
-	worker.replica = replica_start(&config);
-	if (worker.replica == NULL)
+	w->replica = replica_start(&config);
+	if (w->replica == NULL)
 		log_fatal("the replica cannot be started");
 }
 
@@ -185,8 +182,12 @@ main(int argc, char **argv)
 {
 	const char *run = option(argc, argv, "--run"), *name = option(argc, argv, "--name");
 	log_setup(name, LOG_INFO);
-	read_configuration(run, name);
-	worker.started_ms = clock_wall_ms();
+	struct worker worker = {.run = run,
+	    .settings = &settings,
+	    .nodes = &nodes,
+	    .secret = secret,
+	    .started_ms = clock_wall_ms()};
+	read_configuration(&worker, name);
 
 	sigset_t ends; /* blocked in every thread, taken by this one */
 	sigemptyset(&ends);
@@ -196,15 +197,16 @@ main(int argc, char **argv)
 		log_fatal("cannot set up signals and files: %s", strerror(errno));
 
 	worker.metrics = metrics_new();
-	open_store();
-	open_cache();
+	open_store(&worker);
+	open_cache(&worker);
 	struct machine machine = service_machine(store_view(worker.store));
-	start_replica(&machine);
+	start_replica(&worker, &machine);
 	if (service_start(&worker) != 0)
 		return EXIT_DISK;
 	struct seeder *seeder = seeder_start(&worker);
 	if (seeder == NULL)
 		log_fatal("cannot start a thread: %s", strerror(errno));
+	struct router client_router, peer_router;
 	router_init(&client_router, &worker, service_client_routes, NULL);
 	router_init(&peer_router, &worker, peer_routes, service_peer_routes);
 	struct fcgi_pool *peers =
