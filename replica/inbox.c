@@ -61,13 +61,15 @@ inbox_destroy(struct inbox *i)
 	pthread_mutex_destroy(&i->lock);
 }
 
-/* Whether the caller must wake the replicator, once it has let go of the lock. */
+/* Whether the caller must wake the replicator, once it has let go of the lock; `deepest` is the
+ * deepest sleep that what it brought may disturb. */
 static bool
-rouse(struct inbox *i)
+rouse(struct inbox *i, enum inbox_sleep deepest)
 {
-	bool asleep = i->asleep;
-	i->asleep = false;
-	return asleep;
+	bool wake = i->sleep != INBOX_AWAKE && i->sleep <= deepest;
+	if (wake)
+		i->sleep = INBOX_AWAKE;
+	return wake;
 }
 
 bool
@@ -77,7 +79,7 @@ inbox_submit(struct inbox *i, struct submission_list *l)
 	bool taken = !i->closed && l->count <= INBOX_OPERATIONS - i->submissions.count;
 	if (taken)
 		submissions_move(&i->submissions, l);
-	bool wake = taken && rouse(i);
+	bool wake = taken && rouse(i, INBOX_LIGHT);
 	pthread_mutex_unlock(&i->lock);
 	if (wake)
 		i->wake(i->wake_arg);
@@ -133,7 +135,7 @@ inbox_ask(struct inbox *i, struct message *m, struct buf *answer)
 	*i->last_question = q;
 	i->last_question = &q->next;
 	i->question_count++;
-	bool wake = rouse(i);
+	bool wake = rouse(i, INBOX_DEEP);
 	pthread_mutex_unlock(&i->lock);
 	if (wake)
 		i->wake(i->wake_arg);
@@ -148,7 +150,7 @@ inbox_close(struct inbox *i)
 {
 	pthread_mutex_lock(&i->lock);
 	i->closed = true;
-	bool wake = rouse(i);
+	bool wake = rouse(i, INBOX_DEEP);
 	pthread_mutex_unlock(&i->lock);
 	if (wake)
 		i->wake(i->wake_arg);
@@ -159,6 +161,7 @@ inbox_take(struct inbox *i, struct submission_list *l, struct question **questio
 {
 	pthread_mutex_lock(&i->lock);
 	submissions_move(l, &i->submissions);
+	i->sleep = INBOX_AWAKE;
 	*questions = i->questions;
 	i->questions = NULL;
 	i->last_question = &i->questions;
@@ -181,11 +184,12 @@ inbox_answer(struct inbox *i, struct question *q, int status)
 }
 
 bool
-inbox_fall_asleep(struct inbox *i)
+inbox_fall_asleep(struct inbox *i, enum inbox_sleep sleep)
 {
 	pthread_mutex_lock(&i->lock);
-	i->asleep = i->submissions.count == 0 && i->questions == NULL;
-	bool asleep = i->asleep;
+	bool disturbed =
+	    i->questions != NULL || i->closed || (i->submissions.count > 0 && sleep == INBOX_LIGHT);
+	i->sleep = disturbed ? INBOX_AWAKE : sleep;
 	pthread_mutex_unlock(&i->lock);
-	return asleep;
+	return !disturbed;
 }

@@ -43,13 +43,21 @@ struct question {
 	struct question *next;
 };
 
+/* Operations that come while none can be started need not wake anybody: they make the next batch
+ * larger. */
+enum inbox_sleep {
+	INBOX_AWAKE,
+	INBOX_LIGHT, /* whatever comes wakes the replicator */
+	INBOX_DEEP   /* operations don't */
+};
+
 struct inbox {
 	pthread_mutex_t lock;
 	struct submission_list submissions;
 	struct question *questions, **last_question;
 	size_t question_count;
-	bool asleep; /* the replicator sleeps: the next to bring something wakes it */
-	bool closed; /* takes nothing any more */
+	enum inbox_sleep sleep; /* of the replicator */
+	bool closed;            /* takes nothing any more */
 	void (*wake)(void *arg);
 	void *wake_arg;
 };
@@ -71,7 +79,7 @@ void inbox_close(struct inbox *i);
 void inbox_take(struct inbox *i, struct submission_list *l, struct question **questions);
 /* q->answer is filled in; q is gone afterwards. */
 void inbox_answer(struct inbox *i, struct question *q, int status);
-/* False: there is something to take, don't sleep. */
-bool inbox_fall_asleep(struct inbox *i);
+/* False: there is something to take that would have woken you. */
+bool inbox_fall_asleep(struct inbox *i, enum inbox_sleep sleep);
 
 #endif

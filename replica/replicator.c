@@ -156,13 +156,21 @@ finished(struct replica *r, uint64_t now)
 	return stop_by != 0 && (r->submitted.count == 0 || now >= stop_by);
 }
 
+/* With a batch in flight operations can only wait: its end is the time to look at them. */
+static enum inbox_sleep
+how_deep(const struct core_status *s)
+{
+	bool in_flight = s->phase == CORE_ACTIVE && s->last.seq > s->applied;
+	return in_flight ? INBOX_DEEP : INBOX_LIGHT;
+}
+
 static void
 rest(struct replica *r)
 {
 	uint64_t now = clock_ms(), until = core_deadline(r->core);
 	if (until > r->chores_at)
 		until = r->chores_at;
-	if (until > now && inbox_fall_asleep(&r->inbox))
+	if (until > now && inbox_fall_asleep(&r->inbox, how_deep(&r->status)))
 		peer_client_wait(r->client, (unsigned)(until - now));
 }
 
