@@ -64,7 +64,7 @@ listen_at(const char *path)
 int
 main(int argc, char **argv)
 {
-	int threads = argc == 4 ? atoi(argv[3]) : 0;
+	int threads = argc == 4 ? (int)strtol(argv[3], NULL, 10) : 0;
 	if (threads < 1) {
 		fprintf(stderr, "usage: bench_trivial <socket path> <body file> <threads>\n");
 		return 2;
