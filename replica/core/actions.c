@@ -23,7 +23,7 @@ act_entries(struct core *c, enum core_action_kind kind, struct entry *const *ent
 {
 	if (count == 0)
 		return;
-	struct entry **copy = keep(c, xcalloc(count, sizeof(*copy)));
+	struct entry **copy = keep(c, xcalloc(count, sizeof(struct entry *)));
 	for (size_t i = 0; i < count; i++)
 		copy[i] = entries[i];
 	struct core_action *a = act(c, kind);

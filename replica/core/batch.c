@@ -8,6 +8,9 @@
 #include "fcgi/base/xalloc.h"
 #include "replica/core/core_internal.h"
 
+/* So that one more entry, and the message's header, still fit. */
+#define BATCH_BYTES_MAX (MESSAGE_BYTES_MAX - 2 * ENTRY_BYTES_MAX)
+
 static void
 queue_push(struct core *c, struct op *op)
 {
@@ -136,8 +139,8 @@ fill_batch(struct core *c)
 
 	c->caller_count = 0;
 	c->machine->begin(c->machine->ctx);
-	while (c->queue->count > 0 && c->caller_count < CORE_BATCH_MAX &&
-	       bytes + 2 * ENTRY_BYTES_MAX <= MESSAGE_BYTES_MAX) {
+	while (
+	    c->queue->count > 0 && c->caller_count < CORE_BATCH_MAX && bytes <= BATCH_BYTES_MAX) {
 		if (!decide(c, queue_pop(c), &bytes))
 			break;
 	}

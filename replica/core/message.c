@@ -105,7 +105,7 @@ get_entries(struct cur *c, struct message *m)
 
 	if (!cur_ok(c) || count > (may_carry ? MESSAGE_ENTRIES_MAX : 0))
 		return false;
-	m->entries = count > 0 ? xcalloc(count, sizeof(*m->entries)) : NULL;
+	m->entries = count > 0 ? xcalloc(count, sizeof(struct entry *)) : NULL;
 	struct position prev = m->prev;
 	for (uint32_t i = 0; i < count; i++) {
 		size_t len;

@@ -134,6 +134,8 @@ client_all_done(const struct world *w)
 
 /* ---- Readers ---- */
 
+#define READ_WAIT_US 2000000u
+
 enum { STAGE_CACHE, STAGE_STEPS, STAGE_ROWS, STAGE_FILL };
 
 static void
@@ -226,7 +228,7 @@ wait_for_applied(struct world *w, unsigned reader)
 	if (r->since == 0)
 		r->since = w->now;
 	bool reached = gate_applied(r->node->gate) >= r->read.wait_for;
-	if (reached || w->now - r->since >= 2000 * SIM_MS) {
+	if (reached || w->now - r->since >= READ_WAIT_US) {
 		read_waited(&r->read, reached);
 		go_on(w, reader, STAGE_STEPS);
 		return;

@@ -78,7 +78,7 @@ disk_load(const struct disk *d, struct core_durable *out)
 	    .applied = position_at(s, s->applied),
 	    .tail_count = s->log_len - s->applied,
 	};
-	out->tail = xcalloc(out->tail_count + 1, sizeof(*out->tail));
+	out->tail = xcalloc(out->tail_count + 1, sizeof(struct entry *));
 	for (size_t i = 0; i < out->tail_count; i++)
 		out->tail[i] = entry_copy(s->log[s->applied + i]);
 }

@@ -30,7 +30,7 @@ travel_time(struct world *w)
 {
 	if (random_chance(&w->random, w->mood.late))
 		return random_between(&w->random, 0, 4000) * SIM_MS;
-	return random_between(&w->random, w->mood.delay_us / 4, w->mood.delay_us * 2);
+	return w->mood.delay_us / 4 + random_below(&w->random, 2ul * w->mood.delay_us);
 }
 
 /* Who sent a request may learn that it will not be answered, or not. */

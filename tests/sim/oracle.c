@@ -33,7 +33,7 @@ oracle_prepared(struct world *w, const struct entry *e)
 		    e->at.epoch.replica, e->at.seq);
 		return NULL;
 	}
-	if (o->seen_count == 2 * SIM_LOG || e->at.seq > SIM_LOG) {
+	if (o->seen_count == SIM_SEEN || e->at.seq > SIM_LOG) {
 		oracle_fail(w, "the log grows without end");
 		return NULL;
 	}

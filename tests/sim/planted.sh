@@ -2,40 +2,40 @@
 # Shows that the simulator sees what it is for: builds it once for every planted bug of
 # replica/core/plant.h, and demands that each is caught within LIMIT schedules.
 #
-#   tests/sim/planted.sh [build directory, default build]      CC, CFLAGS, JOBS as usual
+#   tests/sim/planted.sh           in $BUILD/planted (default build/planted), with $CC
 set -eu
 cd "$(dirname "$0")/../.."
-DIR=${1:-${BUILD:-build}}/planted
+TOP=$PWD
 LIMIT=${LIMIT:-50000}
 JOBS=${JOBS:-$(nproc)}
-FLAGS="-std=gnu11 -D_GNU_SOURCE -I. ${CFLAGS:--O1}"
-COMMON="tests/sim/*.c fcgi/cache/*.c fcgi/base/buf.c fcgi/base/uuid.c fcgi/base/xalloc.c"
-switches=$(sed -n 's/^#define PLANT_ARG_PLANT_\([A-Z0-9]*\) .*/\1/p' replica/core/plant.h)
+mkdir -p "${BUILD:-build}/planted/common"
+DIR=$(cd "${BUILD:-build}/planted" && pwd)
+bugs=$(sed -n 's/^#define PLANT_ARG_PLANT_\([A-Z0-9]*\) .*/\1/p' replica/core/plant.h)
 
-mkdir -p "$DIR"
+compile() {
+	"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -I"$TOP" -O1 "$@"
+}
+
 # Only replica/core differs from one to the next.
-if ! echo $COMMON | xargs -n 1 -P "$JOBS" sh -c '
-	'"${CC:-cc} $FLAGS"' -c "$1" -o "'"$DIR"'/$(echo "$1" | tr / _).o"' build; then
-	echo "planted: the simulator does not compile" >&2
-	exit 1
-fi
+(cd "$DIR/common" && compile -c "$TOP"/tests/sim/*.c "$TOP"/fcgi/cache/*.c \
+	"$TOP"/fcgi/base/buf.c "$TOP"/fcgi/base/uuid.c "$TOP"/fcgi/base/xalloc.c)
 
-one() {
-	bug=$1
-	if ! ${CC:-cc} $FLAGS "-DPLANT_$bug" replica/core/*.c "$DIR"/*.o -luuid -lpthread \
-		-o "$DIR/sim-$bug"; then
-		echo "FAILED $bug: does not compile"
-	elif "$DIR/sim-$bug" --schedules "$LIMIT" --first >"$DIR/$bug.log" 2>&1; then
-		echo "FAILED $bug: not caught in $LIMIT schedules"
+# Prints "caught BUG, seed N: what was seen", or what went wrong instead.
+try() {
+	if ! compile "-DPLANT_$1" replica/core/*.c "$DIR"/common/*.o -luuid -lpthread -o "$DIR/$1"; then
+		echo "FAILED $1: does not compile"
+	elif "$DIR/$1" --schedules "$LIMIT" --first >"$DIR/$1.log" 2>&1; then
+		echo "FAILED $1: not caught in $LIMIT schedules"
+	elif seen=$(grep '^FAILED seed' "$DIR/$1.log"); then
+		echo "caught $1, ${seen#FAILED }"
 	else
-		why=$(sed -n 's/^FAILED seed //p' "$DIR/$bug.log")
-		echo "caught $bug${why:+, seed $why}"
-	fi >"$DIR/$bug.verdict"
+		echo "FAILED $1: see $DIR/$1.log"
+	fi >"$DIR/$1.verdict"
 }
 
 running=0
-for bug in $switches; do
-	one "$bug" &
+for bug in $bugs; do
+	try "$bug" &
 	running=$((running + 1))
 	if [ "$running" -ge "$JOBS" ]; then
 		wait
@@ -45,9 +45,9 @@ done
 wait
 
 passed=0 failed=0
-for bug in $switches; do
+for bug in $bugs; do
 	cat "$DIR/$bug.verdict"
-	if grep -q '^caught .* seed ' "$DIR/$bug.verdict"; then
+	if grep -q '^caught' "$DIR/$bug.verdict"; then
 		passed=$((passed + 1))
 	else
 		failed=$((failed + 1))

@@ -129,7 +129,7 @@ static void
 change_set(struct world *w, unsigned set, unsigned primary)
 {
 	TRACE(w, "the operator changes the set to %x, primary %u", set, primary + 1);
-	unsigned before[SIM_NODES];
+	unsigned before[SIM_NODES] = {0};
 	for (unsigned h = 0; h < w->mood.hosts; h++)
 		before[h] = members_on(w, h);
 	for (unsigned i = 0; i < w->mood.nodes; i++) {

@@ -22,7 +22,8 @@
 #define SIM_BOOKS 3
 #define SIM_KEYS (SIM_BOOKS + 1) /* the last is the topic of all books */
 #define SIM_OPS 64
-#define SIM_LOG 128 /* entries a schedule can have */
+#define SIM_LOG 128  /* entries a schedule can have */
+#define SIM_SEEN 256 /* all that were ever prepared, decided or not */
 #define SIM_WRITERS 3
 #define SIM_READERS 4
 #define SIM_INBOX 64
@@ -201,7 +202,7 @@ struct sim_op {
 };
 
 struct oracle {
-	struct entry *seen[2 * SIM_LOG]; /* every entry ever prepared, by (epoch, seq) */
+	struct entry *seen[SIM_SEEN]; /* every entry ever prepared, by (epoch, seq) */
 	size_t seen_count;
 	struct entry *committed[SIM_LOG];
 	uint64_t committed_count;

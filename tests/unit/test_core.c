@@ -219,7 +219,7 @@ rig_new(enum core_role role, unsigned members, size_t len, size_t applied)
 	    .machine = &r->machine,
 	};
 	struct core_durable durable = {.tail_count = len - applied};
-	durable.tail = xcalloc(len + 1, sizeof(*durable.tail));
+	durable.tail = xcalloc(len + 1, sizeof(struct entry *));
 	for (size_t i = 0; i < len; i++) {
 		r->log[i] = entry_at(1, i + 1, i > 0, (uint8_t)(100 + i));
 		if (i >= applied)
