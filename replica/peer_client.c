@@ -210,6 +210,19 @@ perform(struct peer_client *c)
 		log_fatal("libcurl: %s", curl_multi_strerror(result));
 }
 
+/* libcurl writes a piece of a large body at a time. All of it leaves before the caller turns to its
+ * own disk, so that the disks of all replicas work at the same time. */
+static void
+push(struct peer_client *c, const struct request *r)
+{
+	curl_off_t before, sent = 0;
+	do {
+		before = sent;
+		perform(c);
+		curl_easy_getinfo(r->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+	} while (sent > before && sent < (curl_off_t)r->body.len);
+}
+
 void
 peer_client_send(struct peer_client *c, uint32_t id, uint64_t request, struct buf *body)
 {
@@ -226,7 +239,7 @@ peer_client_send(struct peer_client *c, uint32_t id, uint64_t request, struct bu
 	CURLMcode result = curl_multi_add_handle(c->multi, r->easy);
 	if (result != CURLM_OK)
 		log_fatal("libcurl: %s", curl_multi_strerror(result));
-	perform(c);
+	push(c, r);
 }
 
 static void
