@@ -16,8 +16,8 @@ peer_find(struct core *c, uint32_t id)
 	return NULL;
 }
 
-static void
-send_append(struct core *c, struct peer *p)
+static struct message *
+append_for(struct core *c, struct peer *p)
 {
 	struct message *m = act_send(c, MSG_APPEND, p->id);
 
@@ -26,47 +26,43 @@ send_append(struct core *c, struct peer *p)
 	if (!log_fill(c, m, p->match))
 		m->prev = c->last;
 	p->told = m->commit.seq;
-	m->peer_boot = p->boot;
-	m->request = p->request;
+	return m;
 }
 
-static bool
-send_request(struct core *c, struct peer *p)
+/* What this phase has to say to it; NULL: nothing. */
+static struct message *
+request_for(struct core *c, struct peer *p)
 {
 	struct message *m;
 
 	switch (c->phase) {
 	case CORE_PROMISING:
-		if (p->promised)
-			return false;
-		m = act_send(c, MSG_PROMISE, p->id);
-		break;
+		return p->promised ? NULL : act_send(c, MSG_PROMISE, p->id);
 	case CORE_ADOPTING:
 		if (p != c->source)
-			return false;
+			return NULL;
 		m = act_send(c, MSG_FETCH, p->id);
 		m->prev = c->fetched;
-		break;
+		return m;
 	case CORE_TAIL:
 	case CORE_ACTIVE:
-		p->request = ++c->last_request;
-		send_append(c, p);
-		return true;
+		return append_for(c, p);
 	default:
-		return false;
+		return NULL;
 	}
-	p->request = ++c->last_request;
-	m->peer_boot = p->boot;
-	m->request = p->request;
-	return true;
 }
 
 void
 peer_send(struct core *c, struct peer *p)
 {
-	p->request = 0;
-	bool sent = send_request(c, p);
-	p->due = c->now + (sent ? CORE_ATTEMPT_MS : CORE_HEARTBEAT_MS);
+	struct message *m = request_for(c, p);
+
+	p->request = m != NULL ? ++c->last_request : 0;
+	p->due = c->now + (m != NULL ? CORE_ATTEMPT_MS : CORE_HEARTBEAT_MS);
+	if (m == NULL)
+		return;
+	m->request = p->request;
+	m->peer_boot = p->boot;
 }
 
 /* When to try again after a failure. The batch in flight has its attempts, with growing pauses;
@@ -138,22 +134,23 @@ on_promised(struct core *c, struct peer *p, const struct message *m)
 	log_commit(c, m->commit);
 }
 
-/* A backup that has restarted may have lost its log since it promised. */
+/* One that has restarted may have lost its log since it promised: all is asked anew. One that has
+ * pruned what we lack can't help us (yet: with a snapshot it could); we go on asking. */
 static void
 on_fetched(struct core *c, struct peer *p, const struct message *m, bool restarted)
 {
 	if (c->phase != CORE_ADOPTING || p != c->source)
 		return;
-	if (!restarted && m->verdict == VERDICT_OK && log_place(c, m->entries, m->entry_count)) {
-		if (m->entry_count > 0) {
-			c->fetched = m->entries[m->entry_count - 1]->at;
-			p->due = c->now;
-		}
-		log_commit(c, m->commit);
+	if (restarted) {
+		p->promised = false;
+		c->phase = CORE_PROMISING;
 		return;
 	}
-	p->promised = false;
-	c->phase = CORE_PROMISING;
+	if (m->entry_count == 0 || !log_place(c, m->entries, m->entry_count))
+		return;
+	c->fetched = m->entries[m->entry_count - 1]->at;
+	p->due = c->now;
+	log_commit(c, m->commit);
 }
 
 static void

@@ -20,10 +20,8 @@ take_epoch(struct core *c, uint32_t counter)
 void
 primary_start(struct core *c)
 {
-	uint32_t seen = c->promised.counter;
+	uint32_t seen = c->promised.counter; /* no entry of ours is of a later epoch */
 
-	if (c->last.epoch.counter > seen)
-		seen = c->last.epoch.counter;
 	take_epoch(c, PLANTED(R1) && seen > 0 ? seen : seen + 1);
 }
 
