@@ -122,7 +122,9 @@ log_place(struct core *c, struct entry *const *entries, size_t count)
 		known++;
 	size_t added = count - known;
 	if (added > 0) {
-		if (!make_room(c, entries[known]->at.seq))
+		/* What is applied was skipped unread: a sender of another past shows here at the
+		 * latest. */
+		if (!log_holds(c, entries[known]->prev) || !make_room(c, entries[known]->at.seq))
 			return false;
 		for (size_t i = known; i < count; i++)
 			log_push(c, entry_copy(entries[i]));
