@@ -8,8 +8,8 @@ seconds=${FUZZ_SECONDS:-5}
 work=$build/fuzz-work
 passed=0 failed=0
 
-# Of the functions in the named sources: edges reached and edges there are. Every check of a
-# sanitizer is an edge too, one that is never reached, so half of them is nearly everything.
+# How much of the named sources was reached. Every check of a sanitizer is an edge too, one that is
+# never taken, so half of the edges is nearly everything.
 coverage() {
 	log=$1
 	shift
@@ -17,9 +17,10 @@ coverage() {
 		awk -v source="$source" '
 			/^(UN)?COVERED_FUNC/ && $NF ~ source ":" {
 				split($5, edges, "/"); reached += edges[1]; all += edges[2]
+				functions++; seen += /^COVERED/
 			}
-			END { printf "    %-32s %3d %% of %d edges\n", source,
-				all ? 100 * reached / all : 0, all }' "$log"
+			END { printf "    %-28s %2d of %2d functions, %2d %% of edges\n", source,
+				seen, functions, all ? 100 * reached / all : 0 }' "$log"
 	done
 }
 
