@@ -33,6 +33,9 @@
 struct fcgi_pool {
 	struct fcgi_config config;
 	int epoll;
+	/* epoll orders what one thread did with a connection before what the next does, but no
+	 * checker knows that of a connection watched again; this mutex says it. */
+	pthread_mutex_t handover;
 	atomic_bool stopping;
 	atomic_uint idle; /* threads waiting for any connection */
 	sigset_t asleep;  /* signal mask while waiting: only WAKE_SIGNAL comes through */
@@ -189,7 +192,10 @@ static int
 watch(struct fcgi_pool *pool, int operation, int fd)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.fd = fd};
-	return epoll_ctl(pool->epoll, operation, fd, &event);
+	pthread_mutex_lock(&pool->handover);
+	int result = epoll_ctl(pool->epoll, operation, fd, &event);
+	pthread_mutex_unlock(&pool->handover);
+	return result;
 }
 
 static void
@@ -238,8 +244,11 @@ next_ready(struct fcgi_pool *pool)
 		int n = epoll_pwait(
 		    pool->epoll, &event, 1, stopping ? STOP_QUIET_MS : -1, &pool->asleep);
 		atomic_fetch_sub_explicit(&pool->idle, 1, memory_order_relaxed);
-		if (n == 1)
+		if (n == 1) {
+			pthread_mutex_lock(&pool->handover);
+			pthread_mutex_unlock(&pool->handover);
 			return event.data.fd;
+		}
 		if (n == 0 && stopping)
 			return -1;
 		if (n < 0 && errno != EINTR)
@@ -329,6 +338,7 @@ struct fcgi_pool *
 fcgi_start(const struct fcgi_config *config)
 {
 	struct fcgi_pool *pool = xcalloc(1, sizeof(*pool));
+	pthread_mutex_init(&pool->handover, NULL);
 	pool->config = *config;
 	pool->threads = xcalloc(config->threads, sizeof(*pool->threads));
 	int flags = fcntl(config->listen_fd, F_GETFL);
@@ -363,6 +373,7 @@ fcgi_stop(struct fcgi_pool *pool, unsigned wait_ms)
 			return -1;
 	if (pool->epoll >= 0)
 		close(pool->epoll);
+	pthread_mutex_destroy(&pool->handover);
 	free(pool->threads);
 	free(pool);
 	return 0;
