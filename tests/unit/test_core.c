@@ -17,7 +17,7 @@
 
 #define BOOT 1001      /* the core's */
 #define PEER_BOOT 2002 /* the other replica's */
-#define LOG_MAX 64
+#define LOG_MAX (MESSAGE_ENTRIES_MAX + 64)
 
 /* ---- A core with a log on a pretended disk ---- */
 
@@ -493,6 +493,26 @@ test_a_backup_behind_is_caught_up(void)
 	rig_free(r);
 }
 
+/* As much as a message takes; the commit is told only as far as the message goes. */
+static void
+test_catching_up_goes_in_chunks(void)
+{
+	const size_t len = MESSAGE_ENTRIES_MAX + 10;
+	struct rig *r = rig_new(CORE_PRIMARY, 2, len, len);
+	struct message m = answer_to(sent(r), MSG_PROMISED, (struct position){0});
+	m.incarnation = (struct uuid){{0}};
+	receive(r, &m);
+	CU_ASSERT_EQUAL(sent(r)->entry_count, MESSAGE_ENTRIES_MAX);
+	CU_ASSERT_EQUAL(sent(r)->commit.seq, MESSAGE_ENTRIES_MAX);
+	m = answer_to(sent(r), MSG_APPENDED, r->log[MESSAGE_ENTRIES_MAX - 1]->at);
+	receive(r, &m);
+	CU_ASSERT_EQUAL(sent(r)->entry_count, 10);
+	CU_ASSERT_EQUAL(sent(r)->commit.seq, len);
+	acknowledge(r);
+	CU_ASSERT_TRUE(writable(r));
+	rig_free(r);
+}
+
 static void
 test_gaps_do_not_go_on_for_ever(void)
 {
@@ -833,6 +853,7 @@ register_core(void)
 	CU_ADD_TEST(suite, test_a_prepared_operation_is_unknown);
 	CU_ADD_TEST(suite, test_before_the_logs_are_compared_all_is_unknown);
 	CU_ADD_TEST(suite, test_a_backup_behind_is_caught_up);
+	CU_ADD_TEST(suite, test_catching_up_goes_in_chunks);
 	CU_ADD_TEST(suite, test_gaps_do_not_go_on_for_ever);
 	CU_ADD_TEST(suite, test_the_longest_log_is_adopted);
 	CU_ADD_TEST(suite, test_a_second_primary_ends_the_first);
