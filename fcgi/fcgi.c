@@ -21,10 +21,9 @@
 #include "fcgi/base/xalloc.h"
 #include "fcgi/log.h"
 
-#define STUCK_SECONDS 5    /* a connection that stands still this long in a request is closed */
-#define ACCEPT_ROUND 64    /* connections taken before others get a thread */
-#define ACCEPT_PAUSE_MS 50 /* after running out of files */
-#define LINGER_MS 10
+#define STUCK_SECONDS 5        /* a connection that stands still this long in a request is closed */
+#define LINGER_MS 10           /* a thread stays this long with a connection it has answered */
+#define ACCEPT_PAUSE_MS 50     /* after running out of files */
 #define DRAIN_MAX (32u << 20)  /* bytes of a body thrown away before the connection is */
 #define STOP_QUIET_MS 100      /* stopping: nothing asked for this long means nobody asks */
 #define BODY_KEEP (256u << 10) /* a thread keeps this much memory for the next body */
@@ -186,51 +185,44 @@ answer_one(struct server *s, int fd)
 
 /* ---- Connections ---- */
 
-/* Let the next thread have it when there is something to read: EPOLLONESHOT gives it to one only.
- */
+/* Give the descriptor to one thread when there is something to read. */
 static int
-watch(struct fcgi_pool *pool, int operation, int fd)
+watch(struct fcgi_pool *pool, int fd)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.fd = fd};
-	pthread_mutex_lock(&pool->handover);
-	int result = epoll_ctl(pool->epoll, operation, fd, &event);
-	pthread_mutex_unlock(&pool->handover);
-	return result;
+	if (epoll_ctl(pool->epoll, EPOLL_CTL_MOD, fd, &event) == 0)
+		return 0;
+	return errno == ENOENT ? epoll_ctl(pool->epoll, EPOLL_CTL_ADD, fd, &event) : -1;
 }
 
-static void
-add_connection(struct fcgi_pool *pool, int fd)
+static int
+set_limits(int fd)
 {
 	struct timeval limit = {.tv_sec = STUCK_SECONDS};
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) != 0 ||
-	    watch(pool, EPOLL_CTL_ADD, fd) != 0) {
-		log_warn("cannot take a connection: %s", strerror(errno));
-		close(fd);
-	}
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0)
+		return -1;
+	return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 }
 
-static void
-accept_connections(struct fcgi_pool *pool)
+/* A new connection, and the listening socket for the next thread. nginx asks as soon as it is
+ * connected, so whoever accepts a connection answers its first request. -1: there was none. */
+static int
+accept_connection(struct fcgi_pool *pool)
 {
-	for (int i = 0; i < ACCEPT_ROUND; i++) {
-		int fd = accept4(pool->config.listen_fd, NULL, NULL, SOCK_CLOEXEC);
-		if (fd >= 0) {
-			add_connection(pool, fd);
-			continue;
-		}
-		if (errno == ECONNABORTED || errno == EINTR)
-			continue;
-		if (errno != EAGAIN) {
-			log_warn("cannot accept connections: %s", strerror(errno));
-			struct timespec pause = {.tv_nsec = ACCEPT_PAUSE_MS * 1000000L};
-			nanosleep(&pause, NULL);
-		}
-		break;
+	int fd = accept4(pool->config.listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	if (fd < 0 && errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) {
+		log_warn("cannot accept connections: %s", strerror(errno));
+		struct timespec pause = {.tv_nsec = ACCEPT_PAUSE_MS * 1000000L};
+		nanosleep(&pause, NULL);
 	}
-	if (!atomic_load(&pool->stopping) &&
-	    watch(pool, EPOLL_CTL_MOD, pool->config.listen_fd) != 0)
+	if (!atomic_load(&pool->stopping) && watch(pool, pool->config.listen_fd) != 0)
 		log_error("cannot watch the listening socket: %s", strerror(errno));
+	if (fd >= 0 && set_limits(fd) != 0) {
+		log_warn("cannot take a connection: %s", strerror(errno));
+		close(fd);
+		fd = -1;
+	}
+	return fd;
 }
 
 /* The next descriptor with something to read; -1: stopping, and nobody asks any more. */
@@ -276,15 +268,15 @@ serve(void *arg)
 		log_fatal("libfcgi cannot be initialised");
 	int fd;
 	while ((fd = next_ready(s->pool)) >= 0) {
-		if (fd == s->pool->config.listen_fd) {
-			accept_connections(s->pool);
-			continue;
+		if (fd == s->pool->config.listen_fd)
+			fd = accept_connection(s->pool);
+		while (fd >= 0) {
+			fd = answer_one(s, fd);
+			if (fd >= 0 && !asks_again(s->pool, fd))
+				break;
 		}
-		int kept = answer_one(s, fd);
-		while (kept >= 0 && asks_again(s->pool, kept))
-			kept = answer_one(s, kept);
-		if (kept >= 0 && watch(s->pool, EPOLL_CTL_MOD, kept) != 0)
-			close(kept);
+		if (fd >= 0 && watch(s->pool, fd) != 0)
+			close(fd);
 	}
 	response_free(&s->response);
 	buf_free(&s->body);
@@ -345,7 +337,7 @@ fcgi_start(const struct fcgi_config *config)
 	pool->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (pool->epoll >= 0 && flags >= 0 &&
 	    fcntl(config->listen_fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
-	    watch(pool, EPOLL_CTL_ADD, config->listen_fd) == 0 && start_threads(pool) == 0)
+	    watch(pool, config->listen_fd) == 0 && start_threads(pool) == 0)
 		return pool;
 	int error = errno;
 	fcgi_stop(pool, 1000);
