@@ -188,7 +188,9 @@ import_file(struct import *im)
 		return CTL_FAILED;
 	printf("%zu books in %.1f s", im->done, (double)(clock_ms() - began) / 1000);
 	if (im->replayed > 0)
-		printf(", %zu of them by an earlier import of this file", im->replayed);
+		printf("; %zu of them came with an earlier import of this very file and were not "
+		       "changed again",
+		    im->replayed);
 	putchar('\n');
 	return CTL_OK;
 }

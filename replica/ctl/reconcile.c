@@ -128,7 +128,8 @@ tell_nothing(const char *sentence)
 }
 
 static void
-print_totals(const struct pair *p, const struct ledger *l, const struct ledger_totals *t)
+print_totals(
+    const struct pair *p, const struct ledger *l, const struct ledger_totals *t, bool settled)
 {
 	printf("%s, %s\n", p->catalog->name, p->order->name);
 	printf("  %-24s %12zu\n", "books", l->book_count);
@@ -139,7 +140,8 @@ print_totals(const struct pair *p, const struct ledger *l, const struct ledger_t
 	printf("  %-24s %12zu\n", "orders confirmed", t->confirmed);
 	printf("  %-24s %12zu\n", "orders rejected", t->rejected);
 	printf("  %-24s %12zu\n", "orders pending", t->pending);
-	printf("  %-24s %12zu\n", "mismatches", t->mismatches);
+	if (settled)
+		printf("  %-24s %12zu\n", "mismatches", t->mismatches);
 }
 
 /* ---- The command ---- */
@@ -161,13 +163,12 @@ reconcile(struct ctl *ctl, const struct pair *p)
 			ctl_sleep_ms(PAUSE_MS);
 			continue;
 		}
-		if (t.mismatches > 0)
+		if (settled && t.mismatches > 0)
 			ledger_check(&l, &t, tell);
-		print_totals(p, &l, &t);
+		print_totals(p, &l, &t, settled);
 		if (!settled)
-			ctl_fail(
-			    "the shop is not at rest (%zu orders pending, %s); reconcile again "
-			    "when nobody buys",
+			ctl_fail("the shop is not at rest (%zu orders pending, %s), so this says "
+				 "nothing; reconcile again when nobody buys",
 			    t.pending, rest ? "no writes" : "writes going on");
 		result = settled && t.mismatches == 0 ? CTL_OK : CTL_FAILED;
 		break;
