@@ -211,10 +211,12 @@ REPORTS = $(abspath $(B)/$@/reports)
 define sanitized
 	rm -rf $(REPORTS) && mkdir -p $(REPORTS)
 	$(2)="$(3)log_path=$(REPORTS)/found" UBSAN_OPTIONS="print_stacktrace=1:log_path=$(REPORTS)/found" \
+		LSAN_OPTIONS="suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0" \
 		$(MAKE) BUILD=$(B)/$@ SAN=$(1) SCHEDULES=5000 check-unit check-fault check-sim check-system
 	@if grep -H . $(REPORTS)/* 2>/dev/null; then echo "make $@: see above"; exit 1; fi
 endef
 
+# Berkeley DB's SQL engine keeps some memory of its own when bazar-init ends.
 asan: deps-check
 	$(call sanitized,address$(comma)undefined,ASAN_OPTIONS,)
 
