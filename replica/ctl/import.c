@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "fcgi/base/clock.h"
+#include "fcgi/base/hash.h"
 #include "fcgi/jsonw.h"
 #include "replica/ctl/bookfile.h"
 #include "replica/ctl/bookset.h"
@@ -161,10 +162,11 @@ apply(struct import *im)
 	int result = 0;
 	size_t count;
 	bookfile_rewind(im->file);
-	for (size_t chunk = 0; result == 0 && (count = make_chunk(im, &body)) > 0; chunk++) {
+	for (size_t chunk = 0; (count = make_chunk(im, &body)) > 0; chunk++) {
 		char key[80];
-		snprintf(key, sizeof(key), "import-%016" PRIx64 "-%s-%zu", file,
-		    im->replace ? "replace" : "add", chunk);
+		/* The body is part of the key: another flag or size of chunks is another chunk. */
+		snprintf(key, sizeof(key), "import-%016" PRIx64 "-%zu-%016" PRIx64, file, chunk,
+		    hash64(body.data, body.len));
 		result = send_chunk(im, key, &body, &a);
 		if (result != 0)
 			break;
@@ -172,9 +174,6 @@ apply(struct import *im)
 		im->replayed += a.replayed ? count : 0;
 		show_progress(im);
 	}
-	if (result != 0)
-		ctl_fail("%zu of %zu books were imported, then %s. The same command goes on there.",
-		    im->done, im->set.count, http_error(im->ctl->http));
 	buf_free(&body);
 	buf_free(&a.body);
 	return result;
@@ -184,8 +183,14 @@ static int
 import_file(struct import *im)
 {
 	uint64_t began = clock_ms();
-	if (check(im) != 0 || apply(im) != 0)
+	if (check(im) != 0)
 		return CTL_FAILED;
+	if (apply(im) != 0)
+		return ctl_fail(
+		    "%zu of %zu books were imported, then %s. The same command goes on there.",
+		    im->done, im->set.count, http_error(im->ctl->http));
+	if (im->done != im->set.count)
+		return ctl_fail("the file changed while it was read; import it again");
 	printf("%zu books in %.1f s", im->done, (double)(clock_ms() - began) / 1000);
 	if (im->replayed > 0)
 		printf("; %zu of them came with an earlier import of this very file and were not "
