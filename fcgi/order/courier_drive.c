@@ -13,8 +13,8 @@
 #include "fcgi/order/courier_inside.h"
 #include "replica/peer_client.h"
 
-/* Longer than the catalog waits for its replicas before it says "unknown". */
-#define TRIP_MS 5000
+/* The catalog may take longer when its backup is away; then it is asked again. */
+#define TRIP_MS 2000
 
 struct trip {
 	struct courier *courier;
