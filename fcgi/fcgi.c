@@ -32,9 +32,6 @@
 struct fcgi_pool {
 	struct fcgi_config config;
 	int epoll;
-	/* epoll orders what one thread did with a connection before what the next does, but no
-	 * checker knows that of a connection watched again; this mutex says it. */
-	pthread_mutex_t handover;
 	atomic_bool stopping;
 	atomic_uint idle; /* threads waiting for any connection */
 	sigset_t asleep;  /* signal mask while waiting: only WAKE_SIGNAL comes through */
@@ -185,14 +182,14 @@ answer_one(struct server *s, int fd)
 
 /* ---- Connections ---- */
 
-/* Give the descriptor to one thread when there is something to read. */
+/* Give the descriptor to one thread when there is something to read. `operation`: a connection is
+ * added, and removed by the thread that gets it (adding again, unlike arming anew, is an order of
+ * events that thread checkers know); the listening socket is armed anew. */
 static int
-watch(struct fcgi_pool *pool, int fd)
+watch(struct fcgi_pool *pool, int operation, int fd)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.fd = fd};
-	if (epoll_ctl(pool->epoll, EPOLL_CTL_MOD, fd, &event) == 0)
-		return 0;
-	return errno == ENOENT ? epoll_ctl(pool->epoll, EPOLL_CTL_ADD, fd, &event) : -1;
+	return epoll_ctl(pool->epoll, operation, fd, &event);
 }
 
 static int
@@ -215,7 +212,8 @@ accept_connection(struct fcgi_pool *pool)
 		struct timespec pause = {.tv_nsec = ACCEPT_PAUSE_MS * 1000000L};
 		nanosleep(&pause, NULL);
 	}
-	if (!atomic_load(&pool->stopping) && watch(pool, pool->config.listen_fd) != 0)
+	if (!atomic_load(&pool->stopping) &&
+	    watch(pool, EPOLL_CTL_MOD, pool->config.listen_fd) != 0)
 		log_error("cannot watch the listening socket: %s", strerror(errno));
 	if (fd >= 0 && set_limits(fd) != 0) {
 		log_warn("cannot take a connection: %s", strerror(errno));
@@ -236,11 +234,8 @@ next_ready(struct fcgi_pool *pool)
 		int n = epoll_pwait(
 		    pool->epoll, &event, 1, stopping ? STOP_QUIET_MS : -1, &pool->asleep);
 		atomic_fetch_sub_explicit(&pool->idle, 1, memory_order_relaxed);
-		if (n == 1) {
-			pthread_mutex_lock(&pool->handover);
-			pthread_mutex_unlock(&pool->handover);
+		if (n == 1)
 			return event.data.fd;
-		}
 		if (n == 0 && stopping)
 			return -1;
 		if (n < 0 && errno != EINTR)
@@ -270,12 +265,14 @@ serve(void *arg)
 	while ((fd = next_ready(s->pool)) >= 0) {
 		if (fd == s->pool->config.listen_fd)
 			fd = accept_connection(s->pool);
+		else if (watch(s->pool, EPOLL_CTL_DEL, fd) != 0)
+			log_error("cannot take over a connection: %s", strerror(errno));
 		while (fd >= 0) {
 			fd = answer_one(s, fd);
 			if (fd >= 0 && !asks_again(s->pool, fd))
 				break;
 		}
-		if (fd >= 0 && watch(s->pool, fd) != 0)
+		if (fd >= 0 && watch(s->pool, EPOLL_CTL_ADD, fd) != 0)
 			close(fd);
 	}
 	response_free(&s->response);
@@ -330,14 +327,13 @@ struct fcgi_pool *
 fcgi_start(const struct fcgi_config *config)
 {
 	struct fcgi_pool *pool = xcalloc(1, sizeof(*pool));
-	pthread_mutex_init(&pool->handover, NULL);
 	pool->config = *config;
 	pool->threads = xcalloc(config->threads, sizeof(*pool->threads));
 	int flags = fcntl(config->listen_fd, F_GETFL);
 	pool->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (pool->epoll >= 0 && flags >= 0 &&
 	    fcntl(config->listen_fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
-	    watch(pool, config->listen_fd) == 0 && start_threads(pool) == 0)
+	    watch(pool, EPOLL_CTL_ADD, config->listen_fd) == 0 && start_threads(pool) == 0)
 		return pool;
 	int error = errno;
 	fcgi_stop(pool, 1000);
@@ -365,7 +361,6 @@ fcgi_stop(struct fcgi_pool *pool, unsigned wait_ms)
 			return -1;
 	if (pool->epoll >= 0)
 		close(pool->epoll);
-	pthread_mutex_destroy(&pool->handover);
 	free(pool->threads);
 	free(pool);
 	return 0;
