@@ -263,10 +263,13 @@ up: deps
 	@$(MAKE) --no-print-directory -s -j$$(nproc) all
 	@$(B)/bazar-run --run $(RUN) --port $(PORT) up
 
-down reload reset: all
+# These act on what runs, whatever the sources look like by now.
+down reload reset:
+	@test -x $(B)/bazar-run || $(MAKE) -s all
 	@$(B)/bazar-run --run $(RUN) $@
 
-status: all
+status:
+	@test -x $(B)/bazarctl || $(MAKE) -s all
 	@$(B)/bazarctl --run $(RUN) status
 
 # ---- Installation ----------------------------------------------------------------------------
