@@ -5,6 +5,7 @@
 
 #include "fcgi/base/text.h"
 #include "fcgi/guard.h"
+#include "fcgi/log.h"
 #include "fcgi/metrics.h"
 #include "fcgi/service.h"
 
@@ -234,6 +235,17 @@ finish(struct call *c)
 	r->no_body = c->q->method == METHOD_HEAD;
 }
 
+/* A write that was not done is worth a line; nginx's log has the same id, and everything else. */
+static void
+log_failed_write(const struct call *c)
+{
+	const char *id = c->q->header.request_id;
+	if (c->route != NULL && (c->route->flags & ROUTE_WRITE) && c->r->status >= 500)
+		log_warn("request %s: %s %.*s: %d", id != NULL ? id : "-",
+		    request_method_name(c->q->method), (int)c->q->path_len, c->q->target,
+		    c->r->status);
+}
+
 /* ---- Dispatch ---- */
 
 /* Returns the metrics slot of the row. */
@@ -271,6 +283,7 @@ router_answer(void *arg, struct request *q, struct response *r)
 	struct call c = {.worker = router->worker, .q = q, .r = r};
 	unsigned slot = answer(router, &c, q);
 	finish(&c);
+	log_failed_write(&c);
 	metrics_count(c.worker->metrics, slot, r->status, now_ns() - began);
 }
 
