@@ -33,7 +33,7 @@ void
 health_alive(struct call *c)
 {
 	struct jsonw w = response_success(c->r, NULL);
-	jsonw_close(&w, '}');
+	jsonw_close(&w);
 }
 
 /* Entry 1 holds the first contents: before it is applied there is nothing to serve. */
@@ -66,13 +66,13 @@ write_peers(struct jsonw *w, const struct core_status *core)
 	jsonw_open(w, "peers", '[');
 	for (unsigned i = 0; i < core->peer_count; i++) {
 		jsonw_open(w, NULL, '{');
-		jsonw_uint(w, "id", core->peers[i].id);
+		jsonw_int(w, "id", core->peers[i].id);
 		jsonw_bool(w, "reachable", core->peers[i].reachable);
 		jsonw_bool(w, "in_sync", core->peers[i].in_sync);
 		peer_write_position(w, "last", &core->peers[i].last);
-		jsonw_close(w, '}');
+		jsonw_close(w);
 	}
-	jsonw_close(w, ']');
+	jsonw_close(w);
 }
 
 static void
@@ -83,16 +83,16 @@ write_core(struct jsonw *w, const struct core_status *core)
 	jsonw_text(w, "role", core->role == CORE_PRIMARY ? "primary" : "backup");
 	jsonw_text(w, "phase", phase_name(core->phase));
 	jsonw_open(w, "epoch", '{');
-	jsonw_uint(w, "counter", core->epoch.counter);
-	jsonw_uint(w, "replica", core->epoch.replica);
-	jsonw_close(w, '}');
+	jsonw_int(w, "counter", core->epoch.counter);
+	jsonw_int(w, "replica", core->epoch.replica);
+	jsonw_close(w);
 	jsonw_text(w, "incarnation", incarnation);
 	peer_write_position(w, "last", &core->last);
 	peer_write_position(w, "commit", &core->commit);
-	jsonw_uint(w, "applied", core->applied);
+	jsonw_int(w, "applied", core->applied);
 	jsonw_bool(w, "in_doubt", core->in_doubt);
 	jsonw_bool(w, "writable", core->writable);
-	jsonw_uint(w, "queue", core->queued);
+	jsonw_int(w, "queue", core->queued);
 	write_peers(w, core);
 }
 
@@ -106,11 +106,11 @@ write_cache(struct jsonw *w, struct cache *cache)
 	}
 	jsonw_open(w, "cache", '{');
 	jsonw_bool(w, "ready", stats.ready);
-	jsonw_uint(w, "entries", stats.entries);
-	jsonw_uint(w, "max_entries", stats.max_entries);
-	jsonw_uint(w, "hits", stats.hits);
-	jsonw_uint(w, "misses", stats.misses);
-	jsonw_close(w, '}');
+	jsonw_int(w, "entries", stats.entries);
+	jsonw_int(w, "max_entries", stats.max_entries);
+	jsonw_int(w, "hits", stats.hits);
+	jsonw_int(w, "misses", stats.misses);
+	jsonw_close(w);
 }
 
 void
@@ -122,12 +122,12 @@ health_status(struct call *c)
 	jsonw_open(&w, "data", '{');
 	jsonw_text(&w, "name", c->worker->node->name);
 	jsonw_text(&w, "service", node_service_name(c->worker->node->service));
-	jsonw_uint(&w, "id", c->worker->node->id);
-	jsonw_uint(&w, "pid", (uint64_t)getpid());
-	jsonw_uint(&w, "uptime", (clock_wall_ms() - c->worker->started_ms) / 1000);
+	jsonw_int(&w, "id", c->worker->node->id);
+	jsonw_int(&w, "pid", getpid());
+	jsonw_int(&w, "uptime", (clock_wall_ms() - c->worker->started_ms) / 1000);
 	jsonw_bool(&w, "serving", replica_serving(c->worker->replica));
 	write_core(&w, &core);
 	write_cache(&w, c->worker->cache);
-	jsonw_close(&w, '}');
-	jsonw_close(&w, '}');
+	jsonw_close(&w);
+	jsonw_close(&w);
 }

@@ -1,6 +1,9 @@
 #include "fcgi/jsonw.h"
 
-#include <string.h>
+#include <stdlib.h>
+
+/* 15 significant digits bring every amount of cents back exactly as it went in (DBL_DIG). */
+#define PRINT (JSON_COMPACT | JSON_REAL_PRECISION(15))
 
 struct jsonw
 jsonw_start(struct buf *out)
@@ -8,116 +11,78 @@ jsonw_start(struct buf *out)
 	return (struct jsonw){.out = out};
 }
 
-/* Quotes and escapes; runs that need no escape are copied whole. */
+/* Puts a value where the writer stands. jansson fails here for want of memory only, and that must
+ * not become half an answer. */
 static void
-quote(struct buf *out, const char *text)
+add(struct jsonw *w, const char *key, json_t *value)
 {
-	static const char hex[] = "0123456789abcdef";
-	buf_u8(out, '"');
-	for (;;) {
-		size_t run = 0;
-		while ((unsigned char)text[run] >= 0x20 && text[run] != '"' && text[run] != '\\')
-			run++;
-		buf_add(out, text, run);
-		unsigned char c = (unsigned char)text[run];
-		if (c == '\0')
-			break;
-		if (c == '"' || c == '\\')
-			buf_add(out, (char[]){'\\', (char)c}, 2);
-		else
-			buf_add(out, (char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
-		text += run + 1;
-	}
-	buf_u8(out, '"');
-}
-
-static void
-member(struct jsonw *w, const char *key)
-{
-	if (w->comma)
-		buf_u8(w->out, ',');
-	w->comma = true;
-	if (key != NULL) {
-		quote(w->out, key);
-		buf_u8(w->out, ':');
-	}
+	json_t *into = w->depth > 0 ? w->open[w->depth - 1] : NULL;
+	int failed = value == NULL;
+	if (!failed && into != NULL)
+		failed = key != NULL ? json_object_set_new_nocheck(into, key, value)
+				     : json_array_append_new(into, value);
+	if (failed)
+		abort();
 }
 
 void
 jsonw_open(struct jsonw *w, const char *key, char bracket)
 {
-	member(w, key);
-	buf_u8(w->out, (uint8_t)bracket);
-	w->comma = false;
+	if (w->depth == JSONW_DEPTH)
+		abort();
+	json_t *opened = bracket == '{' ? json_object() : json_array();
+	add(w, key, opened);
+	w->open[w->depth++] = opened;
+}
+
+static int
+print(const char *text, size_t len, void *out)
+{
+	buf_add(out, text, len);
+	return 0;
 }
 
 void
-jsonw_close(struct jsonw *w, char bracket)
+jsonw_close(struct jsonw *w)
 {
-	buf_u8(w->out, (uint8_t)bracket);
-	w->comma = true;
+	if (--w->depth > 0)
+		return;
+	if (json_dump_callback(w->open[0], print, w->out, PRINT) != 0)
+		abort();
+	json_decref(w->open[0]);
 }
 
 void
 jsonw_text(struct jsonw *w, const char *key, const char *text)
 {
-	member(w, key);
-	quote(w->out, text);
-}
-
-static void
-digits(struct buf *out, uint64_t value)
-{
-	char text[20];
-	size_t at = sizeof(text);
-	do
-		text[--at] = (char)('0' + value % 10);
-	while ((value /= 10) != 0);
-	buf_add(out, text + at, sizeof(text) - at);
-}
-
-void
-jsonw_uint(struct jsonw *w, const char *key, uint64_t value)
-{
-	member(w, key);
-	digits(w->out, value);
+	json_t *value = json_string(text);
+	/* What a request said may be quoted in a problem, and need not be UTF-8. */
+	add(w, key, value != NULL ? value : json_string("(not UTF-8)"));
 }
 
 void
 jsonw_int(struct jsonw *w, const char *key, int64_t value)
 {
-	member(w, key);
-	if (value < 0)
-		buf_u8(w->out, '-');
-	digits(w->out, value < 0 ? -(uint64_t)value : (uint64_t)value);
-}
-
-static void
-word(struct jsonw *w, const char *key, const char *text)
-{
-	member(w, key);
-	buf_add(w->out, text, strlen(text));
+	add(w, key, json_integer(value));
 }
 
 void
 jsonw_bool(struct jsonw *w, const char *key, bool value)
 {
-	word(w, key, value ? "true" : "false");
+	add(w, key, json_boolean(value));
 }
 
 void
 jsonw_null(struct jsonw *w, const char *key)
 {
-	word(w, key, "null");
+	add(w, key, json_null());
 }
 
 void
 jsonw_cents(struct jsonw *w, const char *key, int64_t cents)
 {
-	jsonw_int(w, key, cents / 100);
-	unsigned rest = (unsigned)(cents % 100);
-	if (rest == 0)
-		return;
-	char text[3] = {'.', (char)('0' + rest / 10), (char)('0' + rest % 10)};
-	buf_add(w->out, text, rest % 10 == 0 ? 2 : 3);
+	if (cents % 100 == 0)
+		jsonw_int(w, key, cents / 100);
+	else
+		add(w, key, json_real((double)cents / 100));
 }

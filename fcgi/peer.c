@@ -30,7 +30,7 @@ struct jsonw
 peer_page_start(struct call *c, uint64_t applied_seq)
 {
 	struct jsonw w = response_success(c->r, NULL);
-	jsonw_uint(&w, "applied_seq", applied_seq);
+	jsonw_int(&w, "applied_seq", applied_seq);
 	jsonw_open(&w, "data", '[');
 	return w;
 }
@@ -38,22 +38,22 @@ peer_page_start(struct call *c, uint64_t applied_seq)
 void
 peer_page_end(struct jsonw *w, const char *next)
 {
-	jsonw_close(w, ']');
+	jsonw_close(w);
 	if (next != NULL)
 		jsonw_text(w, "next", next);
 	else
 		jsonw_null(w, "next");
-	jsonw_close(w, '}');
+	jsonw_close(w);
 }
 
 void
 peer_write_position(struct jsonw *w, const char *key, const struct position *p)
 {
 	jsonw_open(w, key, '{');
-	jsonw_uint(w, "counter", p->epoch.counter);
-	jsonw_uint(w, "replica", p->epoch.replica);
-	jsonw_uint(w, "seq", p->seq);
-	jsonw_close(w, '}');
+	jsonw_int(w, "counter", p->epoch.counter);
+	jsonw_int(w, "replica", p->epoch.replica);
+	jsonw_int(w, "seq", p->seq);
+	jsonw_close(w);
 }
 
 static void
@@ -65,11 +65,11 @@ write_entry(struct jsonw *w, const struct entry *e)
 	jsonw_open(w, NULL, '{');
 	peer_write_position(w, "at", &e->at);
 	peer_write_position(w, "prev", &e->prev);
-	jsonw_uint(w, "time_ms", e->time_ms);
+	jsonw_int(w, "time_ms", e->time_ms);
 	jsonw_text(w, "op_id", op_id);
-	jsonw_uint(w, "bytes", e->bytes_len);
+	jsonw_int(w, "bytes", e->bytes_len);
 	jsonw_text(w, "crc", crc);
-	jsonw_close(w, '}');
+	jsonw_close(w);
 }
 
 /* Entries from seq `from` on (or from the oldest held). */
@@ -132,10 +132,10 @@ get_digest(struct call *c)
 	XXH3_freeState(state);
 	struct jsonw w = response_success(c->r, NULL);
 	jsonw_open(&w, "data", '{');
-	jsonw_uint(&w, "applied_seq", applied);
+	jsonw_int(&w, "applied_seq", applied);
 	jsonw_text(&w, "digest", digest);
-	jsonw_close(&w, '}');
-	jsonw_close(&w, '}');
+	jsonw_close(&w);
+	jsonw_close(&w);
 }
 
 const struct route peer_routes[] = {

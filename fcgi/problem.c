@@ -41,7 +41,7 @@ render(struct response *r, const struct request *q, enum problem kind, const cha
 	jsonw_open(&w, NULL, '{');
 	jsonw_text(&w, "type", type);
 	jsonw_text(&w, "title", row->title);
-	jsonw_uint(&w, "status", (uint64_t)row->status);
+	jsonw_int(&w, "status", row->status);
 	jsonw_text(&w, "detail", detail);
 	jsonw_text(&w, "instance", path);
 	jsonw_bool(&w, "success", false);
@@ -60,7 +60,7 @@ problem(struct response *r, const struct request *q, enum problem kind, const ch
 	vsnprintf(detail, sizeof(detail), format, args);
 	va_end(args);
 	struct jsonw w = render(r, q, kind, detail);
-	jsonw_close(&w, '}');
+	jsonw_close(&w);
 }
 
 void
@@ -74,5 +74,5 @@ problem_stock(struct response *r, const struct request *q, enum problem kind, in
 	va_end(args);
 	struct jsonw w = render(r, q, kind, detail);
 	jsonw_int(&w, "available", available);
-	jsonw_close(&w, '}');
+	jsonw_close(&w);
 }

@@ -35,20 +35,20 @@ get_cache_stats(struct call *c)
 	gethostname(host, sizeof(host) - 1);
 	struct jsonw w = response_success(c->r, NULL);
 	jsonw_open(&w, "data", '{');
-	jsonw_uint(&w, "hits", s.hits);
-	jsonw_uint(&w, "misses", s.misses);
-	jsonw_uint(&w, "invalidations", s.invalidations);
-	jsonw_uint(&w, "total_requests", s.hits + s.misses);
+	jsonw_int(&w, "hits", s.hits);
+	jsonw_int(&w, "misses", s.misses);
+	jsonw_int(&w, "invalidations", s.invalidations);
+	jsonw_int(&w, "total_requests", s.hits + s.misses);
 	jsonw_cents(&w, "hit_rate_percent", hit_rate(&s));
-	jsonw_uint(&w, "cache_size", s.entries);
-	jsonw_uint(&w, "max_cache_size", s.max_entries);
-	jsonw_uint(&w, "evictions", s.evictions);
-	jsonw_uint(&w, "bytes", s.bytes);
-	jsonw_uint(&w, "max_bytes", s.max_bytes);
+	jsonw_int(&w, "cache_size", s.entries);
+	jsonw_int(&w, "max_cache_size", s.max_entries);
+	jsonw_int(&w, "evictions", s.evictions);
+	jsonw_int(&w, "bytes", s.bytes);
+	jsonw_int(&w, "max_bytes", s.max_bytes);
 	jsonw_bool(&w, "ready", s.ready);
 	jsonw_text(&w, "host", host);
-	jsonw_close(&w, '}');
-	jsonw_close(&w, '}');
+	jsonw_close(&w);
+	jsonw_close(&w);
 }
 
 /* ---- Removing ---- */
@@ -94,8 +94,8 @@ answer_removed(struct call *c, const struct removed *r)
 	jsonw_open(&w, "invalidated_keys", '[');
 	for (size_t at = 0; at < r->used; at += strlen(r->names + at) + 1)
 		jsonw_text(&w, NULL, r->names + at);
-	jsonw_close(&w, ']');
-	jsonw_close(&w, '}');
+	jsonw_close(&w);
+	jsonw_close(&w);
 }
 
 void

@@ -35,15 +35,15 @@ static void
 write_book(struct jsonw *w, const struct call *c, const struct book *b)
 {
 	jsonw_open(w, "data", '{');
-	jsonw_uint(w, "id", b->id);
+	jsonw_int(w, "id", b->id);
 	jsonw_text(w, "title", b->title);
 	jsonw_text(w, "topic", b->topic);
 	jsonw_text(w, "author", b->author);
 	jsonw_cents(w, "price", b->price);
 	jsonw_int(w, "quantity", b->quantity);
 	jsonw_text(w, "currency", currency(c));
-	jsonw_close(w, '}');
-	jsonw_close(w, '}');
+	jsonw_close(w);
+	jsonw_close(w);
 }
 
 /* ---- GET /info/{id} ---- */
@@ -86,12 +86,12 @@ write_found(void *arg, const struct book *b)
 {
 	struct search *s = arg;
 	jsonw_open(&s->w, NULL, '{');
-	jsonw_uint(&s->w, "id", b->id);
+	jsonw_int(&s->w, "id", b->id);
 	jsonw_text(&s->w, "title", b->title);
 	jsonw_cents(&s->w, "price", b->price);
 	jsonw_int(&s->w, "quantity", b->quantity);
 	jsonw_text(&s->w, "currency", s->currency);
-	jsonw_close(&s->w, '}');
+	jsonw_close(&s->w);
 	s->last = b->id;
 }
 
@@ -106,11 +106,11 @@ make_search(struct call *c, const struct view *v, void *arg)
 	s->w = response_success(c->r, NULL);
 	jsonw_open(&s->w, "data", '[');
 	size_t found = catalog_search(v, s->folded, s->after, s->limit, &more, write_found, s);
-	jsonw_close(&s->w, ']');
+	jsonw_close(&s->w);
 	snprintf(next, sizeof(next), "%" PRIu64, s->last);
 	if (more)
 		jsonw_text(&s->w, "next", next);
-	jsonw_close(&s->w, '}');
+	jsonw_close(&s->w);
 	return found > 0;
 }
 
@@ -160,8 +160,8 @@ write_topic(void *arg, const char *topic, uint64_t books)
 	struct jsonw *w = arg;
 	jsonw_open(w, NULL, '{');
 	jsonw_text(w, "topic", topic);
-	jsonw_uint(w, "books", books);
-	jsonw_close(w, '}');
+	jsonw_int(w, "books", books);
+	jsonw_close(w);
 }
 
 static void
@@ -174,8 +174,8 @@ get_topics(struct call *c)
 	jsonw_open(&w, "data", '[');
 	catalog_topics(read_view(c), write_topic, &w);
 	read_end(c);
-	jsonw_close(&w, ']');
-	jsonw_close(&w, '}');
+	jsonw_close(&w);
+	jsonw_close(&w);
 }
 
 /* ---- /update/{id}/price and /update/{id}/stock ---- */
@@ -204,11 +204,11 @@ get_price(struct call *c)
 	tag_price(c->r, b.price);
 	struct jsonw w = response_success(c->r, NULL);
 	jsonw_open(&w, "data", '{');
-	jsonw_uint(&w, "id", b.id);
+	jsonw_int(&w, "id", b.id);
 	jsonw_cents(&w, "price", b.price);
 	jsonw_text(&w, "currency", currency(c));
-	jsonw_close(&w, '}');
-	jsonw_close(&w, '}');
+	jsonw_close(&w);
+	jsonw_close(&w);
 }
 
 /* The prices an If-Match value allows. None for `*` or no condition: any will do. A tag that is no

@@ -102,9 +102,9 @@ answer_import(struct call *c, const struct write_op *op, const struct catalog_an
 	}
 	struct jsonw w = response_success(c->r, "The books were imported.");
 	jsonw_open(&w, "data", '{');
-	jsonw_uint(&w, "books", a->count);
-	jsonw_close(&w, '}');
-	jsonw_close(&w, '}');
+	jsonw_int(&w, "books", a->count);
+	jsonw_close(&w);
+	jsonw_close(&w);
 }
 
 static void
@@ -158,14 +158,14 @@ page_book(void *arg, const struct book *b)
 	struct page *p = arg;
 	if (!page_row(p))
 		return false;
-	jsonw_uint(&p->w, "id", b->id);
+	jsonw_int(&p->w, "id", b->id);
 	jsonw_text(&p->w, "title", b->title);
 	jsonw_text(&p->w, "author", b->author);
 	jsonw_text(&p->w, "topic", b->topic);
 	jsonw_cents(&p->w, "price", b->price);
 	jsonw_int(&p->w, "quantity", b->quantity);
 	jsonw_int(&p->w, "stocked", b->stocked);
-	jsonw_close(&p->w, '}');
+	jsonw_close(&p->w);
 	snprintf(p->next, sizeof(p->next), "%" PRIu64, b->id);
 	return true;
 }
@@ -198,11 +198,11 @@ page_reservation(void *arg, const struct reservation *r)
 	uuid_print(&r->order_id, p->next);
 	jsonw_text(&p->w, "order_id", p->next);
 	jsonw_text(&p->w, "result", result_names[r->result]);
-	jsonw_uint(&p->w, "book_id", r->book_id);
-	jsonw_uint(&p->w, "quantity", r->quantity);
+	jsonw_int(&p->w, "book_id", r->book_id);
+	jsonw_int(&p->w, "quantity", r->quantity);
 	jsonw_cents(&p->w, "price", r->price);
 	jsonw_int(&p->w, "available", r->available);
-	jsonw_close(&p->w, '}');
+	jsonw_close(&p->w);
 	return true;
 }
 

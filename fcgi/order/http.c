@@ -33,16 +33,16 @@ write_order(struct jsonw *w, const char *key, const struct call *c, const struct
 	text_time(o->created_ms, created);
 	jsonw_open(w, key, '{');
 	jsonw_text(w, "order_id", id);
-	jsonw_uint(w, "book_id", o->book_id);
+	jsonw_int(w, "book_id", o->book_id);
 	if (o->status == ORDER_CONFIRMED) {
 		jsonw_text(w, "title", o->title);
 		jsonw_cents(w, "price", o->price);
-		jsonw_uint(w, "quantity", o->quantity);
+		jsonw_int(w, "quantity", o->quantity);
 		jsonw_cents(w, "total", o->price * o->quantity);
 	} else {
 		jsonw_null(w, "title");
 		jsonw_null(w, "price");
-		jsonw_uint(w, "quantity", o->quantity);
+		jsonw_int(w, "quantity", o->quantity);
 		jsonw_null(w, "total");
 	}
 	jsonw_text(w, "currency", c->worker->settings->currency);
@@ -50,7 +50,7 @@ write_order(struct jsonw *w, const char *key, const struct call *c, const struct
 	if (o->status == ORDER_REJECTED)
 		jsonw_text(w, "reason", reason_names[o->reason]);
 	jsonw_text(w, "created_at", created);
-	jsonw_close(w, '}');
+	jsonw_close(w);
 }
 
 static void
@@ -58,7 +58,7 @@ answer_order(struct call *c, const char *message, const struct order *o)
 {
 	struct jsonw w = response_success(c->r, message);
 	write_order(&w, "data", c, o);
-	jsonw_close(&w, '}');
+	jsonw_close(&w);
 }
 
 /* ---- POST /buy/{id} ---- */
@@ -235,8 +235,8 @@ get_orders(struct call *c)
 	jsonw_open(&p.w, "data", '[');
 	order_list(read_view(c), given ? &after : NULL, page_order, &p);
 	read_end(c);
-	jsonw_close(&p.w, ']');
-	jsonw_close(&p.w, '}');
+	jsonw_close(&p.w);
+	jsonw_close(&p.w);
 	if (p.more)
 		read_link_next(c, limit, p.next);
 }

@@ -108,13 +108,13 @@ static void
 write_book(struct jsonw *w, const struct book *b)
 {
 	jsonw_open(w, NULL, '{');
-	jsonw_uint(w, "id", b->id);
+	jsonw_int(w, "id", b->id);
 	jsonw_text(w, "title", b->title);
 	jsonw_text(w, "author", b->author);
 	jsonw_text(w, "topic", b->topic);
 	jsonw_cents(w, "price", b->price);
 	jsonw_int(w, "quantity", b->quantity);
-	jsonw_close(w, '}');
+	jsonw_close(w);
 }
 
 /* The next books of the file as a request. Returns how many; 0 at the end. */
@@ -131,8 +131,8 @@ make_chunk(struct import *im, struct buf *body)
 	jsonw_open(&w, "books", '[');
 	for (; count < CATALOG_IMPORT_MAX && bookfile_next(im->file, &b, &place); count++)
 		write_book(&w, &b);
-	jsonw_close(&w, ']');
-	jsonw_close(&w, '}');
+	jsonw_close(&w);
+	jsonw_close(&w);
 	return count;
 }
 

@@ -22,7 +22,7 @@ test_prices_come_out_of_cents_exactly(void)
 		struct jsonw w = jsonw_start(&b);
 		jsonw_open(&w, NULL, '[');
 		jsonw_cents(&w, NULL, rows[i].cents);
-		jsonw_close(&w, ']');
+		jsonw_close(&w);
 		CU_ASSERT_STRING_EQUAL(buf_cstr(&b), rows[i].text);
 		buf_free(&b);
 	}
@@ -36,14 +36,14 @@ test_written_json_is_read_back(void)
 	jsonw_open(&w, NULL, '{');
 	jsonw_text(&w, "te\"xt", "quote \" slash \\ tab \t nul-ish \x01 Zürich");
 	jsonw_open(&w, "list", '[');
-	jsonw_uint(&w, NULL, UINT64_C(9223372036854775807));
+	jsonw_int(&w, NULL, UINT64_C(9223372036854775807));
 	jsonw_int(&w, NULL, INT64_MIN);
 	jsonw_bool(&w, NULL, true);
 	jsonw_null(&w, NULL);
 	jsonw_open(&w, NULL, '{');
-	jsonw_close(&w, '}');
-	jsonw_close(&w, ']');
-	jsonw_close(&w, '}');
+	jsonw_close(&w);
+	jsonw_close(&w);
+	jsonw_close(&w);
 	json_t *json = json_loadb((const char *)b.data, b.len, 0, NULL);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(json);
 	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(json, "te\"xt")),
@@ -67,7 +67,7 @@ test_every_price_survives_the_way(void)
 		struct jsonw w = jsonw_start(&b);
 		jsonw_open(&w, NULL, '{');
 		jsonw_cents(&w, "price", price);
-		jsonw_close(&w, '}');
+		jsonw_close(&w);
 		if (body_price(b.data, b.len, &cents, &why) != BODY_FINE || cents != price)
 			CU_FAIL("a price was changed on its way");
 	}
