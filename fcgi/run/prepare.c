@@ -188,25 +188,39 @@ write_seed(const struct stack *stack)
 	return good ? 0 : fail("The first contents in %s cannot be loaded.", seed);
 }
 
-/* RUN/log, and RUN/<replica> for each; the logs of the last run move aside. */
+static int
+make_directory(const struct stack *stack, const char *name)
+{
+	char path[STACK_PATH];
+	stack_path(path, stack->run, "%s", name);
+	if (mkdir(path, 0700) != 0 && errno != EEXIST)
+		return fail("Cannot create %s: %s.", path, strerror(errno));
+	return 0;
+}
+
+/* The log of the last run moves aside. */
+static int
+rotate_log(const struct stack *stack, const char *name)
+{
+	char path[STACK_PATH], old[STACK_PATH];
+	stack_path(path, stack->run, "log/%s.log", name);
+	stack_path(old, stack->run, "log/%s.log.1", name);
+	if (rename(path, old) != 0 && errno != ENOENT)
+		return fail("Cannot rename %s: %s.", path, strerror(errno));
+	return 0;
+}
+
+/* RUN/log, with fresh logs, and RUN/<replica> for each. */
 static int
 make_places(const struct stack *stack)
 {
-	static const char *const names[] = {
-	    "bazar-run", "nginx", "access", "catalog-1", "catalog-2", "order-1", "order-2"};
-	char path[STACK_PATH], old[STACK_PATH];
-	stack_path(path, stack->run, "log");
-	if (mkdir(path, 0700) != 0 && errno != EEXIST)
-		return fail("Cannot create %s: %s.", path, strerror(errno));
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		stack_path(path, stack->run, "log/%s.log", names[i]);
-		stack_path(old, stack->run, "log/%s.log.1", names[i]);
-		if (rename(path, old) != 0 && errno != ENOENT)
-			return fail("Cannot rename %s: %s.", path, strerror(errno));
-		stack_path(path, stack->run, "%s", names[i]);
-		if (i > 2 && mkdir(path, 0700) != 0 && errno != EEXIST)
-			return fail("Cannot create %s: %s.", path, strerror(errno));
-	}
+	static const char *const replicas[] = {"catalog-1", "catalog-2", "order-1", "order-2"};
+	if (make_directory(stack, "log") != 0 || rotate_log(stack, "bazar-run") != 0 ||
+	    rotate_log(stack, "nginx") != 0 || rotate_log(stack, "access") != 0)
+		return -1;
+	for (size_t i = 0; i < sizeof(replicas) / sizeof(replicas[0]); i++)
+		if (make_directory(stack, replicas[i]) != 0 || rotate_log(stack, replicas[i]) != 0)
+			return -1;
 	return 0;
 }
 
