@@ -176,7 +176,7 @@ def take_turns(contenders, rounds, label):
 # ---- The limits -----------------------------------------------------------------------------------
 
 NGINX = """
-daemon off; worker_processes {workers}; pid nginx.pid; error_log error.log;
+{user} daemon off; worker_processes {workers}; pid nginx.pid; error_log error.log;
 events {{ worker_connections 4096; }}
 http {{
   access_log off; client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3; uwsgi_temp_path t4; scgi_temp_path t5;
@@ -202,7 +202,7 @@ class Limits:
         with open(path, "wb") as out:
             out.write(body)
         with open(os.path.join(folder, "nginx.conf"), "w", encoding="utf-8") as out:
-            out.write(NGINX.format(workers=workers, port=self.port, socket=sock, body=body.decode().replace("'", "\\'")))
+            out.write(NGINX.format(user="user root;" * (os.geteuid() == 0), workers=workers, port=self.port, socket=sock, body=body.decode().replace("'", "\\'")))
         self.start([os.path.join(BUILD, "tests", "bench_trivial"), sock, path, "128"])
         self.start(["nginx", "-p", folder, "-c", "nginx.conf", "-e", "error.log"])
         self.wait()
