@@ -150,10 +150,7 @@ inbox_close(struct inbox *i)
 {
 	pthread_mutex_lock(&i->lock);
 	i->closed = true;
-	bool wake = rouse(i, INBOX_DEEP);
 	pthread_mutex_unlock(&i->lock);
-	if (wake)
-		i->wake(i->wake_arg);
 }
 
 void

@@ -71,7 +71,7 @@ void inbox_destroy(struct inbox *i);
 bool inbox_submit(struct inbox *i, struct submission_list *l);
 /* Takes over *m, waits for the answer (bounded) and appends it. The HTTP status. */
 int inbox_ask(struct inbox *i, struct message *m, struct buf *answer);
-void inbox_close(struct inbox *i);
+void inbox_close(struct inbox *i); /* what is in it can still be taken */
 
 /* ---- The replicator ---- */
 

@@ -127,8 +127,9 @@ replica_start(const struct replica_config *config)
 void
 replica_stop(struct replica *r)
 {
-	atomic_store(&r->stop_by, clock_ms() + STOP_MS);
 	inbox_close(&r->inbox);
+	atomic_store(&r->stop_by, clock_ms() + STOP_MS);
+	peer_client_wake(r->client);
 	pthread_join(r->thread, NULL);
 	core_free(r->core);
 	reads_destroy(r);

@@ -174,6 +174,7 @@ rest(struct replica *r)
 		peer_client_wait(r->client, (unsigned)(until - now));
 }
 
+/* The core has them, so they may be in the log. */
 static void
 dismiss_all(struct replica *r)
 {
@@ -200,6 +201,7 @@ replicator_main(void *replica)
 			break;
 		rest(r);
 	}
+	take_inbox(r); /* what came in just before it was closed */
 	dismiss_all(r);
 	return NULL;
 }
