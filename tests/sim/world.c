@@ -100,7 +100,7 @@ handle(struct world *w, const struct event *e)
 			node_tick(n);
 		break;
 	case EV_START:
-		if (n->core == NULL && n->member)
+		if (n != NULL && n->core == NULL && n->member)
 			node_start(n);
 		break;
 	case EV_WRITER:

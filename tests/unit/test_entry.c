@@ -46,9 +46,9 @@ static void
 test_entry_round_trip(void)
 {
 	struct entry *e = make_entry(5);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+	NEED(e);
 	struct entry *decoded = entry_decode(e->bytes, e->bytes_len);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(decoded);
+	NEED(decoded);
 	struct entry *copy = entry_copy(decoded);
 	check_same(e, decoded);
 	entry_free(decoded);

@@ -156,7 +156,7 @@ expect(int fd, const char *body)
 	CU_ASSERT_EQUAL(strncmp(text, "Status: 200 OK\r\n", 16), 0);
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\r\nX-Host: localhost\r\n"));
 	const char *end = strstr(text, "\r\n\r\n");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(end);
+	NEED(end);
 	CU_ASSERT_STRING_EQUAL(end + 4, body);
 }
 
