@@ -69,11 +69,11 @@ body_cents(const json_t *object, const char *name, int64_t most_cents, int64_t *
 }
 
 bool
-body_check(struct call *c, enum body_verdict verdict, const char *why)
+body_check(struct call *c, enum body_verdict verdict, const char *const *why)
 {
 	if (verdict == BODY_MALFORMED)
-		problem(c->r, c->q, PROBLEM_BAD_BODY, "%s", why);
+		problem(c->r, c->q, PROBLEM_BAD_BODY, "%s", *why);
 	else if (verdict == BODY_REFUSED)
-		problem(c->r, c->q, PROBLEM_INVALID_REQUEST, "%s", why);
+		problem(c->r, c->q, PROBLEM_INVALID_REQUEST, "%s", *why);
 	return verdict == BODY_FINE;
 }

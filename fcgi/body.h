@@ -27,7 +27,9 @@ bool body_integer(
 /* Money: a JSON number in major units that is exactly a number of cents, 0.01 to `most_cents`. */
 bool body_cents(const json_t *object, const char *name, int64_t most_cents, int64_t *cents);
 
-/* True when FINE; else the failure is in c->r. */
-bool body_check(struct call *c, enum body_verdict verdict, const char *why);
+/* True when FINE; else the failure, with the sentence *why, is in c->r. It takes the sentence's
+ * address so that a call that parses among its arguments finds the sentence whichever C evaluates
+ * first. */
+bool body_check(struct call *c, enum body_verdict verdict, const char *const *why);
 
 #endif

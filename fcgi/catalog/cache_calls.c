@@ -103,7 +103,7 @@ post_invalidate(struct call *c)
 {
 	struct invalidation *what = xmalloc(sizeof(*what));
 	const char *why = NULL;
-	if (body_check(c, body_invalidation(c->q->body, c->q->body_len, what, &why), why)) {
+	if (body_check(c, body_invalidation(c->q->body, c->q->body_len, what, &why), &why)) {
 		struct removed r = {
 		    .size = c->worker->settings->cache_entries * (CACHE_KEY_MAX + 1)};
 		r.names = xmalloc(r.size);

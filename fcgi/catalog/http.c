@@ -280,7 +280,7 @@ put_price(struct call *c)
 {
 	int64_t price, expected[CATALOG_EXPECTED_MAX];
 	const char *why = NULL;
-	if (!body_check(c, body_price(c->q->body, c->q->body_len, &price, &why), why))
+	if (!body_check(c, body_price(c->q->body, c->q->body_len, &price, &why), &why))
 		return;
 	struct write_op op =
 	    write_identify(c, &key_space, "PUT /update/%" PRIu64 "/price %" PRId64, c->id, price);
@@ -300,7 +300,7 @@ put_stock(struct call *c)
 {
 	int64_t change;
 	const char *why = NULL;
-	if (!body_check(c, body_stock(c->q->body, c->q->body_len, &change, &why), why))
+	if (!body_check(c, body_stock(c->q->body, c->q->body_len, &change, &why), &why))
 		return;
 	struct write_op op =
 	    write_identify(c, &key_space, "PUT /update/%" PRIu64 "/stock %" PRId64, c->id, change);

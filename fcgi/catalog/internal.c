@@ -115,7 +115,7 @@ post_import(struct call *c)
 	bool replace;
 	const char *why = NULL;
 	if (!body_check(
-		c, body_import(c->q->body, c->q->body_len, &replace, &books, &count, &why), why))
+		c, body_import(c->q->body, c->q->body_len, &replace, &books, &count, &why), &why))
 		return;
 	struct write_op op = write_identify(
 	    c, &import_space, "POST /peer/import %016" PRIx64, hash64(c->q->body, c->q->body_len));

@@ -145,7 +145,7 @@ post_buy(struct call *c)
 	struct uuid space;
 	struct order order;
 	bool replayed = false;
-	if (!body_check(c, body_buy(c->q->body, c->q->body_len, &quantity, &why), why) ||
+	if (!body_check(c, body_buy(c->q->body, c->q->body_len, &quantity, &why), &why) ||
 	    !find_space(c, &space))
 		return;
 	struct write_op op =

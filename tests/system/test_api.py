@@ -36,6 +36,7 @@ class ApiCase(unittest.TestCase):
         self.assertEqual((body["success"], body["status"]), (False, status), where)
         for member in ("title", "detail", "instance", "message"):
             self.assertIsInstance(body[member], str, (where, member))
+            self.assertNotIn("(null)", body[member], where)
 
 
 class Reading(ApiCase):
@@ -119,7 +120,9 @@ class Reading(ApiCase):
 
     def test_options_tell_the_methods(self):
         for path, methods in (("/info/1", {"GET", "HEAD", "OPTIONS"}), ("/buy/1", {"POST", "OPTIONS"}),
-                              ("/update/1/price", {"GET", "HEAD", "PUT", "OPTIONS"})):
+                              ("/update/1/price", {"GET", "HEAD", "PUT", "OPTIONS"}),
+                              ("/", {"GET", "HEAD", "OPTIONS"}),
+                              ("/problems/not-found", {"GET", "HEAD", "OPTIONS"})):
             answer = self.stack.request("OPTIONS", path)
             self.assertIn(answer.status, (200, 204), path)
             self.assertEqual({m.strip() for m in answer.headers["Allow"].split(",")}, methods)
@@ -148,6 +151,9 @@ class Writing(ApiCase):
         now = self.stack.get("/update/2/price").headers["ETag"]
         self.assertEqual(self.stack.put("/update/2/price", {"price": 43}, {"If-Match": now}).status, 200)
         self.assertEqual(self.stack.put("/update/2/price", {"price": 44}, {"If-Match": "*"}).status, 200)
+        self.problem(self.stack.put("/update/2/price", {"price": 45}, {"If-Match": ""}),
+                     412, "precondition-failed")
+        self.assertEqual(self.stack.get("/update/2/price").data["price"], 44)
 
     def test_stock(self):
         before = self.stack.stock(3)
@@ -322,10 +328,17 @@ class BadInput(ApiCase):
         for text in ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n",
                      "GET /\x01 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
                      "POST /buy/1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-                     "Content-Length: x\r\n\r\n"):
+                     "Content-Length: x\r\n\r\n",
+                     "GET /info/1 HTTP/3.0\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+                     "GET / HTTP/1.1\r\nHost: localhost\r\nIf-Match: x\r\nConnection: close\r\n\r\n"):
             head, _, body = self.stack.raw(text).partition(b"\r\n\r\n")
             self.assertIn(b"application/problem+json", head, head)
             self.assertIs(json.loads(body)["success"], False)
+
+    def test_the_answer_says_what_is_wrong(self):
+        for body, words in (('{"price": 0}', "0.01"), ('{"price": 1, "price": 1}', "twice"), ('{', "JSON")):
+            answer = self.stack.request("PUT", "/update/1/price", body, JSON_TYPE)
+            self.assertIn(words, answer.json["detail"], body)
 
 
 class WithToken(ApiCase):
