@@ -80,7 +80,9 @@ take_param(struct request *q, const char *name, size_t len, const char *value)
 		if (len != known_headers[i].len || memcmp(name, known_headers[i].name, len) != 0)
 			continue;
 		const char **field = (const char **)((char *)&q->header + known_headers[i].field);
-		if (*value != '\0' || field == &q->header.idempotency_key)
+		/* An empty header is none, except where a write must not go on without it. */
+		if (*value != '\0' || field == &q->header.idempotency_key ||
+		    field == &q->header.if_match)
 			*field = value;
 		return;
 	}
