@@ -19,7 +19,8 @@ struct submission {
 	struct op *op; /* the core owns it once it was handed over */
 	replica_done done;
 	void *arg;
-	struct submission *next, **link; /* in the inbox, then in the replicator's list */
+	struct replica_answer answer;
+	struct submission *next, **link; /* in the list it is in */
 };
 
 struct submission_list {

@@ -167,6 +167,7 @@ how_deep(const struct core_status *s)
 static void
 rest(struct replica *r)
 {
+	answers_give(&r->answers);
 	uint64_t now = clock_ms(), until = core_deadline(r->core);
 	if (until > r->chores_at)
 		until = r->chores_at;
@@ -179,8 +180,9 @@ static void
 dismiss_all(struct replica *r)
 {
 	for (struct submission *s; (s = r->submitted.first) != NULL;) {
-		struct replica_answer answer = {.result = CORE_UNKNOWN};
-		perform_finish(r, s, &answer);
+		submissions_remove(&r->submitted, s);
+		s->answer.result = CORE_UNKNOWN;
+		answers_add(&r->answers, s);
 	}
 }
 
@@ -189,6 +191,7 @@ replicator_main(void *replica)
 {
 	struct replica *r = replica;
 
+	answers_start(&r->answers);
 	perform(r, core_start(r->core, clock_ms()));
 	for (;;) {
 		take_inbox(r);
@@ -203,5 +206,6 @@ replicator_main(void *replica)
 	}
 	take_inbox(r); /* what came in just before it was closed */
 	dismiss_all(r);
+	answers_stop(&r->answers);
 	return NULL;
 }

@@ -17,15 +17,26 @@ courier_enqueue(struct courier *c, struct hand *h)
 	pthread_cond_signal(&c->work);
 }
 
+static void
+ring(struct hand *h, enum courier_result result)
+{
+	struct bell *b = h->bell;
+	h->bell = NULL;
+	pthread_mutex_lock(&b->lock);
+	b->rung = true;
+	b->result = result;
+	b->order = h->order;
+	b->replayed = h->replayed;
+	pthread_cond_signal(&b->ring);
+	pthread_mutex_unlock(&b->lock);
+}
+
 void
 courier_over(struct courier *c, struct hand *h, enum courier_result result)
 {
-	h->state = HAND_OVER;
-	h->result = result;
-	if (h->buyer)
-		pthread_cond_signal(&h->over);
-	else
-		hands_remove(&c->hands, h);
+	if (h->bell != NULL)
+		ring(h, result);
+	hands_remove(&c->hands, h);
 }
 
 void
@@ -76,10 +87,18 @@ courier_start(const struct courier_config *config)
 	return c;
 }
 
+/* What is to be said of an order that has not ended yet. */
+static enum courier_result
+unfinished(const struct hand *h)
+{
+	return h->state == HAND_NEW ? COURIER_UNKNOWN : COURIER_PENDING;
+}
+
 static void
 send_away(struct hand *h)
 {
-	pthread_cond_signal(&h->over);
+	if (h->bell != NULL)
+		ring(h, unfinished(h));
 }
 
 void
@@ -169,7 +188,7 @@ on_logged(struct courier *c, struct hand *h, const struct replica_answer *answer
 		courier_over(c, h, COURIER_DONE);
 }
 
-/* ORDER_BEGIN's answer; on the replicator thread. */
+/* ORDER_BEGIN's answer. */
 static void
 begun(void *arg, struct replica_answer *answer)
 {
@@ -222,52 +241,56 @@ begin(struct courier *c, struct hand *h)
 
 /* Becomes the buyer of an order that is in hand already; COURIER_PENDING: now wait for its end. */
 static enum courier_result
-join(struct hand *h, uint64_t fingerprint)
+join(struct hand *h, uint64_t fingerprint, struct bell *bell)
 {
 	if (h->state != HAND_NEW && h->order.fingerprint != fingerprint)
 		return COURIER_KEY_REUSED;
-	if (h->buyer || h->order.fingerprint != fingerprint)
+	if (h->bell != NULL || h->order.fingerprint != fingerprint)
 		return COURIER_IN_PROGRESS;
-	h->buyer = true;
+	h->bell = bell;
 	h->replayed = true;
 	return COURIER_PENDING;
 }
 
+/* *fresh: the new hand, whose order has to begin; NULL: it was in hand already. */
 static enum courier_result
-take_in_hand(struct courier *c, const struct order *wanted, struct hand **h, bool *is_new)
+take_in_hand(struct courier *c, const struct order *wanted, struct bell *bell, struct hand **fresh)
 {
 	enum courier_result result = COURIER_PENDING;
 
+	*fresh = NULL;
 	pthread_mutex_lock(&c->lock);
-	*h = hands_find(&c->hands, &wanted->id);
-	*is_new = *h == NULL;
-	if (*h != NULL)
-		result = join(*h, wanted->fingerprint);
-	else if ((*h = hands_add(&c->hands, c, wanted)) != NULL)
-		(*h)->buyer = true;
+	struct hand *h = hands_find(&c->hands, &wanted->id);
+	if (h != NULL)
+		result = join(h, wanted->fingerprint, bell);
+	else if ((*fresh = hands_add(&c->hands, c, wanted)) != NULL)
+		(*fresh)->bell = bell;
 	else
 		result = COURIER_OVERLOADED;
 	pthread_mutex_unlock(&c->lock);
 	return result;
 }
 
-static enum courier_result
-wait_for_end(
-    struct courier *c, struct hand *h, uint64_t deadline, struct order *order, bool *replayed)
+static bool
+wait_for_bell(struct bell *b, uint64_t deadline)
+{
+	pthread_mutex_lock(&b->lock);
+	while (!b->rung && wait_until(&b->ring, &b->lock, deadline))
+		;
+	bool rung = b->rung;
+	pthread_mutex_unlock(&b->lock);
+	return rung;
+}
+
+/* Rings it ourselves, unless somebody was faster: afterwards nobody knows the bell any more. */
+static void
+give_up(struct courier *c, const struct uuid *id, struct bell *bell)
 {
 	pthread_mutex_lock(&c->lock);
-	while (h->state != HAND_OVER && !c->stopping && wait_until(&h->over, &c->lock, deadline))
-		;
-	enum courier_result result = h->state == HAND_NEW ? COURIER_UNKNOWN : COURIER_PENDING;
-	if (h->state == HAND_OVER)
-		result = h->result;
-	*order = h->order;
-	*replayed = h->replayed;
-	h->buyer = false;
-	if (h->state == HAND_OVER)
-		hands_remove(&c->hands, h);
+	struct hand *h = hands_find(&c->hands, id);
+	if (h != NULL && h->bell == bell)
+		ring(h, unfinished(h));
 	pthread_mutex_unlock(&c->lock);
-	return result;
 }
 
 enum courier_result
@@ -277,15 +300,23 @@ courier_buy(struct courier *c, const struct uuid *id, uint64_t fingerprint, uint
 	uint64_t deadline = clock_ms() + c->deadline_ms;
 	struct order wanted = {
 	    .id = *id, .book_id = book, .quantity = quantity, .fingerprint = fingerprint};
-	struct hand *h;
-	bool is_new;
+	struct bell bell = {.rung = false};
+	struct hand *fresh;
 
-	enum courier_result result = take_in_hand(c, &wanted, &h, &is_new);
-	if (result != COURIER_PENDING)
-		return result;
-	if (is_new)
-		begin(c, h);
-	return wait_for_end(c, h, deadline, order, replayed);
+	pthread_mutex_init(&bell.lock, NULL);
+	wait_init(&bell.ring);
+	bell.result = take_in_hand(c, &wanted, &bell, &fresh);
+	if (bell.result == COURIER_PENDING) {
+		if (fresh != NULL)
+			begin(c, fresh);
+		if (!wait_for_bell(&bell, deadline))
+			give_up(c, id, &bell);
+	}
+	*order = bell.order;
+	*replayed = bell.replayed;
+	pthread_cond_destroy(&bell.ring);
+	pthread_mutex_destroy(&bell.lock);
+	return bell.result;
 }
 
 void

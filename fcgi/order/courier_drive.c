@@ -84,7 +84,7 @@ travel(struct trip *t)
 
 /* ---- Home again ---- */
 
-/* ORDER_END's answer; on the replicator thread. */
+/* ORDER_END's answer. */
 static void
 ended(void *arg, struct replica_answer *answer)
 {

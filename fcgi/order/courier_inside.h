@@ -4,8 +4,9 @@
  *   hands.[ch]       the orders in hand                              catalog and ends orders
  *   courier_watch.c  the thread that watches the catalog and sweeps
  *
- * LOCK ORDER. There is one mutex; whoever holds it calls nothing but hands_* and takes no other
- * lock. Done callbacks take it on the replicator thread, so nobody may hold it for long.
+ * LOCK ORDER. The courier's mutex, then a bell's; whoever holds the first calls nothing but
+ * hands_*. Done callbacks take it where the replica gives its answers, so nobody may hold it for
+ * long.
  */
 #ifndef BAZAR_COURIER_INSIDE_H
 #define BAZAR_COURIER_INSIDE_H
@@ -42,7 +43,7 @@ struct courier {
 
 /* All with the lock held. */
 void courier_enqueue(struct courier *c, struct hand *h);
-void courier_over(struct courier *c, struct hand *h, enum courier_result result);
+void courier_over(struct courier *c, struct hand *h, enum courier_result result); /* h is gone */
 void courier_heard(struct courier *c, bool writable); /* what the catalog says of itself */
 void courier_pause(struct courier *c);                /* a trip failed */
 

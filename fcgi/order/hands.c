@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fcgi/base/wait.h"
 #include "fcgi/base/xalloc.h"
 
 void
@@ -12,20 +11,13 @@ hands_init(struct hands *t)
 	*t = (struct hands){.last = &t->first};
 }
 
-static void
-free_hand(struct hand *h)
-{
-	pthread_cond_destroy(&h->over);
-	free(h);
-}
-
 void
 hands_destroy(struct hands *t)
 {
 	for (size_t i = 0; i < HANDS_BUCKETS; i++) {
 		for (struct hand *h = t->buckets[i], *next; h != NULL; h = next) {
 			next = h->next_in_bucket;
-			free_hand(h);
+			free(h);
 		}
 	}
 	hands_init(t);
@@ -58,7 +50,6 @@ hands_add(struct hands *t, struct courier *courier, const struct order *order)
 	struct hand *h = xcalloc(1, sizeof(*h));
 	h->courier = courier;
 	h->order = *order;
-	wait_init(&h->over);
 	*find_link(t, &order->id) = h;
 	t->count++;
 	return h;
@@ -69,7 +60,7 @@ hands_remove(struct hands *t, struct hand *h)
 {
 	*find_link(t, &h->order.id) = h->next_in_bucket;
 	t->count--;
-	free_hand(h);
+	free(h);
 }
 
 void

@@ -13,18 +13,26 @@ enum hand_state {
 	HAND_NEW,    /* not known to be logged: ORDER_BEGIN is on its way, or soon will be */
 	HAND_QUEUED, /* logged as PENDING; waits for the next trip to the catalog */
 	HAND_OUT,    /* on that trip */
-	HAND_ENDING, /* ORDER_END is on its way */
-	HAND_OVER    /* nothing more will happen here: .result */
+	HAND_ENDING  /* ORDER_END is on its way */
+};
+
+/* What a buyer waits at. It has a lock of its own, so that buyers who wake up together don't queue
+ * for the courier's. */
+struct bell {
+	pthread_mutex_t lock;
+	pthread_cond_t ring;
+	bool rung;
+	enum courier_result result;
+	struct order order;
+	bool replayed;
 };
 
 struct hand {
 	struct courier *courier;
 	enum hand_state state;
-	bool buyer;         /* somebody waits in courier_buy; else it is gone when over */
+	struct bell *bell;  /* of the buyer who waits; NULL: nobody does */
 	struct order order; /* as far as known; id, book_id, quantity, fingerprint always */
 	bool replayed;
-	enum courier_result result; /* when over */
-	pthread_cond_t over;
 	struct hand *next_in_bucket, *next_in_queue;
 };
 
