@@ -305,18 +305,19 @@ courier_buy(struct courier *c, const struct uuid *id, uint64_t fingerprint, uint
 
 	pthread_mutex_init(&bell.lock, NULL);
 	wait_init(&bell.ring);
-	bell.result = take_in_hand(c, &wanted, &bell, &fresh);
-	if (bell.result == COURIER_PENDING) {
+	enum courier_result result = take_in_hand(c, &wanted, &bell, &fresh);
+	if (result == COURIER_PENDING) { /* from here on the bell may ring */
 		if (fresh != NULL)
 			begin(c, fresh);
 		if (!wait_for_bell(&bell, deadline))
 			give_up(c, id, &bell);
+		result = bell.result;
 	}
 	*order = bell.order;
 	*replayed = bell.replayed;
 	pthread_cond_destroy(&bell.ring);
 	pthread_mutex_destroy(&bell.lock);
-	return bell.result;
+	return result;
 }
 
 void

@@ -332,6 +332,39 @@ test_a_pending_order_ends_later(void)
 	close_shop();
 }
 
+static void *
+heal_reservations(void *arg)
+{
+	(void)arg;
+	usleep(50000);
+	set_catalog(true, true);
+	return NULL;
+}
+
+/* Joined while it is under way, an order rings from another thread: at the very end of the joining
+ * at the earliest. */
+static void
+test_who_repeats_in_time_hears_the_end(void)
+{
+	struct uuid id = uuid_random();
+	struct order o;
+	bool replayed;
+	pthread_t healer;
+	enum courier_result result;
+	open_shop(true, IMPATIENCE_MS);
+	set_catalog(true, false);
+	CU_ASSERT_EQUAL(buy(&id, 5, 1, &o, &replayed), COURIER_PENDING);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&healer, NULL, heal_reservations, NULL), 0);
+	while ((result = buy(&id, 5, 1, &o, &replayed)) == COURIER_PENDING)
+		CU_ASSERT_EQUAL(o.status, ORDER_PENDING);
+	CU_ASSERT_EQUAL(result, COURIER_DONE);
+	CU_ASSERT_EQUAL(o.status, ORDER_CONFIRMED);
+	CU_ASSERT_TRUE(replayed);
+	pthread_join(healer, NULL);
+	CU_ASSERT_EQUAL(catalog.reserved, 1);
+	close_shop();
+}
+
 static void
 test_the_sweep_finds_orders_of_a_crash(void)
 {
@@ -444,6 +477,7 @@ register_courier(void)
 	    s, "without the catalog nothing is logged", test_without_the_catalog_nothing_is_logged);
 	CU_add_test(s, "a buy waits for the catalog", test_a_buy_waits_for_the_catalog);
 	CU_add_test(s, "a pending order ends later", test_a_pending_order_ends_later);
+	CU_add_test(s, "who repeats in time hears the end", test_who_repeats_in_time_hears_the_end);
 	CU_add_test(s, "the sweep finds orders of a crash", test_the_sweep_finds_orders_of_a_crash);
 	CU_add_test(s, "one buyer an order at a time", test_one_buyer_an_order_at_a_time);
 	CU_add_test(s, "many buyers share trips", test_many_buyers_share_trips);
