@@ -77,6 +77,9 @@ write_identify(const struct call *c, const struct uuid *space, const char *forma
 void
 write_failed(struct call *c, enum core_result result)
 {
+	/* This call changed nothing, but one before it with the same key may have. */
+	if (result == CORE_OVERLOADED && c->key != NULL)
+		result = CORE_UNKNOWN;
 	switch (result) {
 	case CORE_NOT_PRIMARY:
 		problem(c->r, c->q, PROBLEM_NOT_PRIMARY,
@@ -84,7 +87,7 @@ write_failed(struct call *c, enum core_result result)
 		break;
 	case CORE_UNKNOWN:
 		problem(c->r, c->q, PROBLEM_OUTCOME_UNKNOWN,
-		    "Not every replica has confirmed this yet. It will be completed; repeat the "
+		    "This cannot be confirmed yet. What was begun will be completed; repeat the "
 		    "request with the same Idempotency-Key to learn its outcome.");
 		break;
 	case CORE_OVERLOADED:

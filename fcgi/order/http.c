@@ -125,7 +125,9 @@ answer_buy(struct call *c, enum courier_result result, const struct order *o)
 	}
 }
 
-/* The secret name space of order ids. False, with a failure in c->r, before entry 1. */
+/* The secret name space of order ids. False, with a failure in c->r, before entry 1: that may also
+ * be a store that was lost, and then an earlier purchase with the same key may be in the others'
+ * logs. */
 static bool
 find_space(struct call *c, struct uuid *space)
 {
@@ -133,7 +135,7 @@ find_space(struct call *c, struct uuid *space)
 	bool found = order_name_space(read_view(c), space);
 	read_end(c);
 	if (!found)
-		write_failed(c, CORE_NOT_APPLIED);
+		write_failed(c, c->key != NULL ? CORE_UNKNOWN : CORE_NOT_APPLIED);
 	return found;
 }
 

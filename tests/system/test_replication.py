@@ -1,5 +1,7 @@
 """What a client is told when a backup is away, and that the truth comes out afterwards."""
 
+import os
+import shutil
 import signal
 import time
 import unittest
@@ -118,6 +120,24 @@ class PrimaryAway(unittest.TestCase):
         self.stack.kill("bazar-run", signal.SIGCONT)
         self.stack.wait_ready()
         self.assertEqual(self.stack.post("/buy/1").status, 200)
+
+    def test_a_purchase_is_not_denied_by_a_primary_that_lost_its_store(self):
+        key = {"Idempotency-Key": str(uuid.uuid4())}
+        bought = self.stack.post("/buy/1", None, key).data
+        self.stack.kill("bazar-run", signal.SIGSTOP)
+        self.stack.kill("order-2", signal.SIGSTOP)
+        lost = self.stack.pid("order-1")
+        self.stack.kill("order-1")
+        shutil.rmtree(os.path.join(self.stack.run, "order-1", "db"))
+        self.stack.kill("bazar-run", signal.SIGCONT)
+        wait_until(lambda: self.stack.pid("order-1") not in (None, lost), what="a successor of order-1")
+        answer = self.stack.post("/buy/1", None, key)
+        self.assertEqual((answer.status, answer.json["outcome"]), (503, "unknown"))
+        self.stack.kill("order-2", signal.SIGCONT)
+        self.stack.wait_ready()
+        again = self.stack.post("/buy/1", None, key)
+        self.assertEqual((again.status, again.data), (200, bought))
+        self.assertEqual(again.headers["Idempotent-Replayed"], "true")
 
     def test_epochs_grow_and_logs_agree_over_restarts(self):
         epochs = []

@@ -7,6 +7,7 @@
 #include "fcgi/catalog/bodies.h"
 #include "fcgi/order/bodies.h"
 #include "fcgi/problem.h"
+#include "fcgi/writes.h"
 #include "tests/unit/suites.h"
 
 static void
@@ -215,6 +216,37 @@ test_problems(void)
 	response_free(&r);
 }
 
+/* What a call says of itself is not always true of an earlier one with the same key. */
+static void
+test_failed_writes_tell_the_truth_about_their_key(void)
+{
+	static const struct {
+		const char *key;
+		enum core_result result;
+		const char *outcome;
+	} cases[] = {
+	    {NULL, CORE_UNKNOWN, "unknown"},
+	    {NULL, CORE_NOT_APPLIED, "not_applied"},
+	    {NULL, CORE_OVERLOADED, "not_applied"},
+	    {"k", CORE_UNKNOWN, "unknown"},
+	    {"k", CORE_NOT_APPLIED, "not_applied"},
+	    {"k", CORE_OVERLOADED, "unknown"},
+	};
+	struct request q = {.target = "/buy/1", .path_len = 6};
+	struct response r = {0};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct call c = {.q = &q, .r = &r, .key = cases[i].key};
+		response_reset(&r);
+		write_failed(&c, cases[i].result);
+		CU_ASSERT_EQUAL(r.status, 503);
+		json_t *json = json_loadb((const char *)r.body.data, r.body.len, 0, NULL);
+		CU_ASSERT_STRING_EQUAL(
+		    json_string_value(json_object_get(json, "outcome")), cases[i].outcome);
+		json_decref(json);
+	}
+	response_free(&r);
+}
+
 void
 register_answer(void)
 {
@@ -228,4 +260,6 @@ register_answer(void)
 	CU_add_test(suite, "invalidation bodies", test_invalidation_bodies);
 	CU_add_test(suite, "import bodies", test_import_bodies);
 	CU_add_test(suite, "problems", test_problems);
+	CU_add_test(suite, "failed writes tell the truth about their key",
+	    test_failed_writes_tell_the_truth_about_their_key);
 }
