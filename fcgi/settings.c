@@ -125,6 +125,10 @@ read_file(struct settings *s, const char *run, char *error)
 			snprintf(
 			    error, SETTINGS_ERROR, "%.150s line %u: %.300s", path, number, reason);
 	}
+	if (result == 0 && ferror(file)) {
+		snprintf(error, SETTINGS_ERROR, "Cannot read %.200s: %s.", path, strerror(errno));
+		result = -1;
+	}
 	fclose(file);
 	return result;
 }
@@ -159,6 +163,8 @@ check(const struct settings *s, char *error)
 		sentence = "BAZAR_LOG_LEVEL must be debug, info, warn or error.";
 	if (strlen(s->currency) != 3 || strspn(s->currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 3)
 		sentence = "BAZAR_CURRENCY must be three capital letters.";
+	if (s->hosts[strspn(s->hosts, " \t")] == '\0')
+		sentence = "BAZAR_HOSTS must name at least one host; nobody could write otherwise.";
 	for (const char *c = s->admin_token; *c != '\0'; c++)
 		if (*c <= ' ' || *c > '~')
 			sentence = "BAZAR_ADMIN_TOKEN must be printable ASCII without blanks.";

@@ -25,18 +25,26 @@
 #define READY_SLACK_MS 5000 /* for bazarctl to say what is missing */
 #define STOP_MS 30000       /* the supervisor's own bounds add up to less */
 
-/* The port that the running stack was started with. */
+/* What the running stack was started with, from RUN/port and RUN/listen; "" when nobody knows. */
+static void
+running(const struct stack *stack, const char *name, char *line, size_t size)
+{
+	char path[STACK_PATH];
+	stack_path(path, stack->run, "%s", name);
+	FILE *file = fopen(path, "re");
+	if (file == NULL || fgets(line, (int)size, file) == NULL)
+		line[0] = '\0';
+	if (file != NULL)
+		fclose(file);
+	line[strcspn(line, "\n")] = '\0';
+}
+
 static unsigned
 running_port(const struct stack *stack)
 {
-	char path[STACK_PATH], line[32] = "";
-	stack_path(path, stack->run, "port");
-	FILE *file = fopen(path, "re");
-	if (file == NULL)
-		return 0;
-	unsigned long port = fgets(line, sizeof(line), file) != NULL ? strtoul(line, NULL, 10) : 0;
-	fclose(file);
-	return (unsigned)port;
+	char line[32];
+	running(stack, "port", line, sizeof(line));
+	return (unsigned)strtoul(line, NULL, 10);
 }
 
 /* ---- Starting ---- */
@@ -206,7 +214,9 @@ command_reload(struct stack *stack)
 		fail("%s", error);
 		return 1;
 	}
+	/* The address stays: whether it needs a token was decided with the workers' settings. */
 	stack->port = running_port(stack);
+	running(stack, "listen", settings.listen, sizeof(settings.listen));
 	if (nginx_render(stack, &settings) != 0 || nginx_reload(stack, &settings) != 0)
 		return 1;
 	printf("nginx has taken its new configuration.\n");

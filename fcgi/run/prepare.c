@@ -71,7 +71,8 @@ check_listen(const struct settings *settings)
 {
 	struct addrinfo *found, wanted = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
 	if (getaddrinfo(settings->listen, NULL, &wanted, &found) != 0)
-		return fail("BAZAR_LISTEN: %s is no address of this machine.", settings->listen);
+		return fail(
+		    "BAZAR_LISTEN: \"%s\" is no address of this machine.", settings->listen);
 	bool loopback = true;
 	for (struct addrinfo *a = found; a != NULL; a = a->ai_next)
 		loopback = loopback && is_loopback(a->ai_addr);
@@ -237,7 +238,8 @@ prepare_all(const struct stack *stack)
 	    check_ports(stack, &settings) != 0)
 		return -1;
 	if (make_places(stack) != 0 || write_nodes(stack) != 0 ||
-	    write_file(stack, "port", "%u\n", stack->port) != 0 || write_secret(stack) != 0 ||
+	    write_file(stack, "port", "%u\n", stack->port) != 0 ||
+	    write_file(stack, "listen", "%s\n", settings.listen) != 0 || write_secret(stack) != 0 ||
 	    write_seed(stack) != 0)
 		return -1;
 	return nginx_render(stack, &settings);

@@ -2,7 +2,7 @@
  * One stack: what runs from one RUN directory. Where its pieces lie, and how its parts say what
  * went wrong.
  *
- *     RUN/ (0700)   nodes  port  secret (0600)  seed.json  bazar.conf (optional)
+ *     RUN/ (0700)   nodes  port  listen  secret (0600)  seed.json  bazar.conf (optional)
  *                   bazar-run.pid (locked while the supervisor lives)  pids ("name pid" lines)
  *                   nginx/  log/<name>.log  and per replica <name>/{client.sock,peer.sock,...}
  */

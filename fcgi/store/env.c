@@ -92,9 +92,11 @@ on_event(DB_ENV *db, u_int32_t event, void *info)
 void
 env_explain(const struct env *e, int rc, char *error, size_t error_size)
 {
+	/* What goes wrong in a recovery comes as DB_RUNRECOVERY, whatever it was. */
+	bool full = rc == ENOSPC || rc == EDQUOT || strstr(e->said, strerror(ENOSPC)) != NULL;
 	if (rc == EACCES || rc == EPERM || rc == EROFS)
 		snprintf(error, error_size, "%s is not writable", e->dir);
-	else if (rc == ENOSPC || rc == EDQUOT)
+	else if (full)
 		snprintf(error, error_size, "no space left for %s", e->dir);
 	else if (rc == ENOMEM)
 		snprintf(error, error_size, "not enough memory to open %s", e->dir);

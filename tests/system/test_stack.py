@@ -135,6 +135,13 @@ class Nginx(unittest.TestCase):
         self.assertIn("BAZAR_CACHE_ENTRIES", done.stdout + done.stderr)
         self.assertEqual(self.stack.get("/info/1").status, 200)
 
+    def test_a_reload_cannot_open_the_shop_to_others(self):
+        self.stack.settings["BAZAR_LISTEN"] = "0.0.0.0"
+        self.stack.supervisor("reload")
+        del self.stack.settings["BAZAR_LISTEN"]
+        with open(os.path.join(self.stack.run, "nginx/conf/public.conf"), encoding="ascii") as file:
+            self.assertIn(f"listen 127.0.0.1:{self.stack.port} ", file.read())
+
     def test_512_connections_never_hang(self):
         sockets = []
         request = f"GET /topics HTTP/1.1\r\nHost: localhost:{self.stack.port}\r\n\r\n".encode()

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <CUnit/CUnit.h>
@@ -61,12 +62,25 @@ test_what_is_wrong_is_named(void)
 	    {"BAZAR_CURRENCY=usd\n", "BAZAR_CURRENCY"}, {"BAZAR_CURRENCY=EURO\n", "BAZAR_CURRENCY"},
 	    {"BAZAR_LOG_LEVEL=loud\n", "BAZAR_LOG_LEVEL"},
 	    {"BAZAR_ADMIN_TOKEN=two words\n", "BAZAR_ADMIN_TOKEN"},
-	    {"\nBAZAR_COLOUR=1\n", "line 2"}, {"nonsense\n", "line 1"}};
+	    {"BAZAR_HOSTS=\n", "BAZAR_HOSTS"}, {"\nBAZAR_COLOUR=1\n", "line 2"},
+	    {"nonsense\n", "line 1"}};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		write_file("bazar.conf", bad[i][0]);
 		CU_ASSERT_EQUAL(settings_load(dir, &s, error), -1);
 		CU_ASSERT_PTR_NOT_NULL(strstr(error, bad[i][1]));
 	}
+}
+
+static void
+test_a_file_that_cannot_be_read_is_an_error(void)
+{
+	char path[256];
+	snprintf(path, sizeof(path), "%s/bazar.conf", dir);
+	unlink(path);
+	CU_ASSERT_EQUAL_FATAL(mkdir(path, 0700), 0);
+	CU_ASSERT_EQUAL(settings_load(dir, &s, error), -1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(error, "bazar.conf"));
+	rmdir(path);
 }
 
 static void
@@ -118,6 +132,8 @@ register_settings(void)
 	CU_add_test(suite, "defaults", test_defaults);
 	CU_add_test(suite, "the environment wins", test_the_environment_wins_over_the_file);
 	CU_add_test(suite, "what is wrong is named", test_what_is_wrong_is_named);
+	CU_add_test(
+	    suite, "a file that cannot be read", test_a_file_that_cannot_be_read_is_an_error);
 	CU_add_test(suite, "secret", test_secret);
 	CU_add_test(suite, "segment", test_segment_names_a_directory);
 }
