@@ -184,8 +184,7 @@ bool
 inbox_fall_asleep(struct inbox *i, enum inbox_sleep sleep)
 {
 	pthread_mutex_lock(&i->lock);
-	bool disturbed =
-	    i->questions != NULL || i->closed || (i->submissions.count > 0 && sleep == INBOX_LIGHT);
+	bool disturbed = i->questions != NULL || (i->submissions.count > 0 && sleep == INBOX_LIGHT);
 	i->sleep = disturbed ? INBOX_AWAKE : sleep;
 	pthread_mutex_unlock(&i->lock);
 	return !disturbed;

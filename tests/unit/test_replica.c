@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <CUnit/CUnit.h>
@@ -267,6 +268,30 @@ test_what_is_no_message_is_refused(void)
 	tear_down();
 }
 
+static void
+note_result(void *arg, struct replica_answer *answer)
+{
+	*(enum core_result *)arg = answer->result;
+}
+
+static void
+test_stopping_waits_asleep_and_answers_all(void)
+{
+	enum core_result result = CORE_DECIDED;
+	void *arg = &result;
+	struct op *op = op_new(uuid_random(), 0, 1, NULL);
+	set_up(2);
+	start(0); /* alone: the operation can only wait */
+	replica_submit(places[0].replica, &op, &arg, 1, note_result);
+	clock_t cpu = clock();
+	uint64_t begin = clock_ms();
+	stop(0);
+	CU_ASSERT_EQUAL(result, CORE_UNKNOWN);
+	CU_ASSERT_TRUE(clock_ms() - begin >= 1000);
+	CU_ASSERT_TRUE(clock() - cpu < CLOCKS_PER_SEC / 2);
+	tear_down();
+}
+
 struct many {
 	pthread_t thread;
 	unsigned decided;
@@ -393,6 +418,8 @@ register_replica(void)
 	CU_add_test(s, "a backup refuses writes, and reads until it is confirmed",
 	    test_a_backup_refuses_writes_and_unconfirmed_reads);
 	CU_add_test(s, "what is no message is refused", test_what_is_no_message_is_refused);
+	CU_add_test(s, "stopping waits asleep, and answers all",
+	    test_stopping_waits_asleep_and_answers_all);
 	CU_add_test(s, "writers share batches", test_writers_share_batches);
 	CU_add_test(s, "the client reports every end", test_client_reports_every_end);
 	CU_add_test(
