@@ -178,24 +178,30 @@ wait_free(const struct stack *stack, unsigned ms)
 	return true;
 }
 
-int
-command_down(struct stack *stack)
+/* 1: stopped; 0: there was nothing to stop; -1 after saying why not. */
+static int
+stop(struct stack *stack)
 {
 	pid_t supervisor = stack_canonical(stack) == 0 ? pidfile_holder(stack) : 0;
-	if (supervisor == 0) {
-		printf("Nothing runs in %s.\n", stack->run);
-		return process_clear_leftovers(stack) == 0 ? 0 : 1;
-	}
+	if (supervisor == 0)
+		return process_clear_leftovers(stack);
 	kill(supervisor, SIGTERM);
 	if (!wait_free(stack, STOP_MS)) {
 		/* Its children end with it. */
 		kill(supervisor, SIGKILL);
-		if (!wait_free(stack, STOP_MS) || process_clear_leftovers(stack) != 0) {
-			fail("Cannot stop process %d.", (int)supervisor);
-			return 1;
-		}
+		if (!wait_free(stack, STOP_MS) || process_clear_leftovers(stack) != 0)
+			return fail("Cannot stop process %d.", (int)supervisor);
 	}
-	printf("Stopped; the data stay in %s.\n", stack->run);
+	return 1;
+}
+
+int
+command_down(struct stack *stack)
+{
+	int stopped = stop(stack);
+	if (stopped < 0)
+		return 1;
+	printf(stopped ? "Stopped; the data stay in %s.\n" : "Nothing runs in %s.\n", stack->run);
 	return 0;
 }
 
@@ -275,8 +281,8 @@ command_reset(struct stack *stack)
 		printf("Nothing was changed.\n");
 		return 1;
 	}
-	if (command_down(stack) != 0 || remove_data(stack) != 0)
+	if (stop(stack) < 0 || remove_data(stack) != 0)
 		return 1;
-	printf("The next start is from the first contents again.\n");
+	printf("All data in %s are gone; the next start is from the first contents.\n", stack->run);
 	return 0;
 }

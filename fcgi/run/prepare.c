@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "fcgi/nodes.h"
+#include "fcgi/run/logs.h"
 #include "fcgi/run/nginx.h"
 #include "fcgi/run/process.h"
 
@@ -157,11 +158,14 @@ write_nodes(const struct stack *stack)
 static int
 write_secret(const struct stack *stack)
 {
-	char path[STACK_PATH], text[SETTINGS_SECRET] = "";
+	char path[STACK_PATH], text[SETTINGS_SECRET] = "", error[SETTINGS_ERROR];
 	unsigned char bytes[(SETTINGS_SECRET - 1) / 2];
 	stack_path(path, stack->run, "secret");
-	if (access(path, F_OK) == 0)
-		return 0;
+	if (access(path, F_OK) == 0) {
+		if (settings_secret(stack->run, text, error) == 0)
+			return 0;
+		return fail("%s Remove it, and the next start makes a new one.", error);
+	}
 	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
 		return fail("Cannot make a secret: %s.", strerror(errno));
 	for (size_t i = 0; i < sizeof(bytes); i++)
@@ -203,11 +207,8 @@ make_directory(const struct stack *stack, const char *name)
 static int
 rotate_log(const struct stack *stack, const char *name)
 {
-	char path[STACK_PATH], old[STACK_PATH];
-	stack_path(path, stack->run, "log/%s.log", name);
-	stack_path(old, stack->run, "log/%s.log.1", name);
-	if (rename(path, old) != 0 && errno != ENOENT)
-		return fail("Cannot rename %s: %s.", path, strerror(errno));
+	if (logs_rotate(stack, name) != 0)
+		return fail("Cannot rename %s/log/%s.log: %s.", stack->run, name, strerror(errno));
 	return 0;
 }
 

@@ -16,6 +16,7 @@
 #include "fcgi/base/clock.h"
 #include "fcgi/log.h"
 #include "fcgi/run/child.h"
+#include "fcgi/run/logs.h"
 #include "fcgi/run/pidfile.h"
 #include "fcgi/run/process.h"
 #include "fcgi/settings.h"
@@ -23,6 +24,7 @@
 #define STOP_NGINX_MS 10000  /* for requests in flight */
 #define STOP_WORKER_MS 10000 /* for what the workers finish */
 #define STOP_KILLED_MS 2000
+#define LOOK_MS 10000 /* how often the access log's length is looked at */
 
 struct supervisor {
 	const struct stack *stack;
@@ -109,12 +111,27 @@ take_signal(struct supervisor *s)
 		s->stopping = true;
 }
 
+/* Every request is a line in it; nothing else could keep it from filling the disk. */
+static void
+bound_access_log(struct supervisor *s)
+{
+	if (!logs_is_long(s->stack, "access"))
+		return;
+	if (logs_rotate(s->stack, "access") != 0)
+		log_warn("cannot move the access log aside: %s", strerror(errno));
+	else
+		child_signal(nginx_of(s), SIGUSR1); /* open it anew */
+}
+
 static void
 run(struct supervisor *s)
 {
 	while (!s->stopping) {
 		struct pollfd waiting = {.fd = s->signals, .events = POLLIN};
 		int timeout = start_due(s);
+		if (timeout < 0 || timeout > LOOK_MS)
+			timeout = LOOK_MS;
+		bound_access_log(s);
 		if (poll(&waiting, 1, timeout) > 0)
 			take_signal(s);
 		if (reap(s))

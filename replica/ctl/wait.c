@@ -35,7 +35,7 @@ give_up(struct ctl *ctl, unsigned long seconds)
 	for (size_t i = 0; i < ctl->nodes.count; i++) {
 		const struct node *node = &ctl->nodes.node[i];
 		if (!is_ready(ctl, node))
-			ctl_fail("%s is not ready after %lu s: %s. Its log: %s/log/%s.log",
+			ctl_fail("%s is not ready after %lu s: %s (its log: %s/log/%s.log)",
 			    node->name, seconds, http_error(ctl->http), ctl->run, node->name);
 	}
 	return CTL_FAILED;

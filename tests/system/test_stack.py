@@ -135,6 +135,18 @@ class Nginx(unittest.TestCase):
         self.assertIn("BAZAR_CACHE_ENTRIES", done.stdout + done.stderr)
         self.assertEqual(self.stack.get("/info/1").status, 200)
 
+    def test_a_long_access_log_moves_aside(self):
+        log = os.path.join(self.stack.run, "log", "access.log")
+        os.truncate(log, 200 << 20)
+        self.stack.kill("bazar-run", signal.SIGCHLD)  # or it would look some seconds later
+        wait_until(lambda: os.path.exists(log) and os.path.exists(log + ".1"), what="the log moving aside")
+        self.assertEqual(self.stack.get("/info/7").status, 200)
+
+        def logged():
+            with open(log, encoding="utf-8") as lines:
+                return any("/info/7" in line for line in lines)
+        wait_until(logged, what="a line in the new log")
+
     def test_a_reload_cannot_open_the_shop_to_others(self):
         self.stack.settings["BAZAR_LISTEN"] = "0.0.0.0"
         self.stack.supervisor("reload")
@@ -258,6 +270,13 @@ class Refusals(unittest.TestCase):
     def test_a_bad_setting(self):
         self.refused(self.up(os.path.join(self.home, "run"), free_port(), BAZAR_CACHE_ENTRIES="-1"),
                      "BAZAR_CACHE_ENTRIES")
+
+    def test_a_bad_secret(self):
+        run = os.path.join(self.home, "run")
+        os.mkdir(run, 0o700)
+        with open(os.path.join(run, "secret"), "w", encoding="ascii") as file:
+            file.write("short")
+        self.refused(self.up(run, free_port()), "secret", "Remove it")
 
     def test_a_bad_port(self):
         for port in ("0", "65500", "x"):
