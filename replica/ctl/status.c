@@ -73,6 +73,8 @@ add_process(struct ctl *ctl, struct stack *s, const char *name, const char *role
 	p->last = p->applied = p->lag = -1;
 	p->pid = find_pid(ctl->run, name);
 	char state = process_state(p->pid);
+	if (state == 'Z')
+		p->pid = 0; /* a killed supervisor leaves RUN/pids as it was */
 	p->health = state == 'Z' ? "not running" : state == 'T' ? "stopped" : "ok";
 	return p;
 }
@@ -82,8 +84,11 @@ static void
 ask_replica(struct ctl *ctl, const struct node *node, struct process *p)
 {
 	struct http_answer a = {0};
-	if (http_get(ctl->http, node, "/readyz", HTTP_GLANCE_MS, &a) != 200)
-		p->health = a.status == 503 ? "not ready" : "no answer";
+	int status = http_get(ctl->http, node, "/readyz", HTTP_GLANCE_MS, &a);
+	if (status == 503)
+		p->health = "not ready";
+	else if (status != 200 && strcmp(p->health, "ok") == 0)
+		p->health = "no answer"; /* though it runs */
 	/* Who did not answer once need not be waited for twice. */
 	json_t *json = NULL, *data, *epoch;
 	if (a.status != 0 && http_get(ctl->http, node, "/status", HTTP_GLANCE_MS, &a) == 200)

@@ -58,7 +58,10 @@ class Life(unittest.TestCase):
             self.assertIn(name, text)
         self.stack.kill("bazar-run", signal.SIGSTOP)
         self.stack.kill("catalog-2")
-        self.assertNotEqual(self.stack.ctl("status", check=False).returncode, 0)
+        done = self.stack.ctl("status", check=False)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertRegex(done.stdout, r"bazar-run .* stopped")
+        self.assertRegex(done.stdout, r"catalog-2 +- .* not running")
         self.stack.kill("bazar-run", signal.SIGCONT)
 
     def test_the_supervisor_killed(self):
