@@ -19,8 +19,7 @@ struct submission {
 	struct op *op; /* the core owns it once it was handed over */
 	replica_done done;
 	void *arg;
-	struct replica_answer answer;
-	struct submission *next, **link; /* in the list it is in */
+	struct submission *next, **link; /* in the inbox, then in the replicator's list */
 };
 
 struct submission_list {

@@ -1,4 +1,6 @@
 /* Carrying out the core's actions, each finished before the next. */
+#include <stdlib.h>
+
 #include "fcgi/log.h"
 #include "replica/replicator.h"
 
@@ -73,22 +75,21 @@ send_message(struct replica *r, const struct message *m)
 	inbox_answer(&r->inbox, q, m->verdict == VERDICT_OK ? 200 : 409);
 }
 
+void
+perform_finish(struct replica *r, struct submission *s, struct replica_answer *answer)
+{
+	submissions_remove(&r->submitted, s);
+	s->done(s->arg, answer);
+	buf_free(&answer->bytes);
+	free(s);
+}
+
 static void
 answer_caller(struct replica *r, const struct core_action *a)
 {
-	struct submission *s = (struct submission *)(uintptr_t)a->ticket;
-	s->answer.result = a->result;
-	buf_add(&s->answer.bytes, a->answer, a->answer_len);
-	submissions_remove(&r->submitted, s);
-	answers_add(&r->answers, s);
-}
-
-/* The last batch's answers are given while the disk works for the next one. */
-static void
-flush(struct replica *r)
-{
-	answers_give(&r->answers);
-	store_flush(r->store);
+	struct replica_answer answer = {.result = a->result};
+	buf_add(&answer.bytes, a->answer, a->answer_len);
+	perform_finish(r, (struct submission *)(uintptr_t)a->ticket, &answer);
 }
 
 static void
@@ -105,7 +106,7 @@ perform_one(struct replica *r, const struct core_action *a)
 		truncate_log(r, a->seq);
 		break;
 	case ACT_FLUSH:
-		flush(r);
+		store_flush(r->store);
 		break;
 	case ACT_MARK:
 		reads_mark(r, a->entries, a->count);

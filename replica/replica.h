@@ -37,9 +37,9 @@ struct replica_answer {
 			     struct */
 };
 
-/* Called once per submitted operation, on a thread of the replica's (or in replica_submit, when
- * nothing can be taken: OVERLOADED); must not block. May move answer->bytes out; what is left there
- * is freed afterwards. */
+/* Called once per submitted operation, on the replicator thread (or in replica_submit, when nothing
+ * can be taken: OVERLOADED); must not block. May move answer->bytes out; what is left there is
+ * freed afterwards. */
 typedef void (*replica_done)(void *arg, struct replica_answer *answer);
 
 /* Asynchronous: the operations are taken over, all or none; for each, done(args[i]) follows always,

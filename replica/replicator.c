@@ -167,7 +167,6 @@ how_deep(const struct core_status *s)
 static void
 rest(struct replica *r)
 {
-	answers_give(&r->answers);
 	uint64_t now = clock_ms(), until = core_deadline(r->core);
 	if (until > r->chores_at)
 		until = r->chores_at;
@@ -180,9 +179,8 @@ static void
 dismiss_all(struct replica *r)
 {
 	for (struct submission *s; (s = r->submitted.first) != NULL;) {
-		submissions_remove(&r->submitted, s);
-		s->answer.result = CORE_UNKNOWN;
-		answers_add(&r->answers, s);
+		struct replica_answer answer = {.result = CORE_UNKNOWN};
+		perform_finish(r, s, &answer);
 	}
 }
 
@@ -191,7 +189,6 @@ replicator_main(void *replica)
 {
 	struct replica *r = replica;
 
-	answers_start(&r->answers);
 	perform(r, core_start(r->core, clock_ms()));
 	for (;;) {
 		take_inbox(r);
@@ -206,6 +203,5 @@ replicator_main(void *replica)
 	}
 	take_inbox(r); /* what came in just before it was closed */
 	dismiss_all(r);
-	answers_stop(&r->answers);
 	return NULL;
 }

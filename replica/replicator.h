@@ -2,12 +2,11 @@
  * A replica's inside, shared by the files of its shell:
  *   replica.c     starting, stopping, writing, status      inbox.[ch]        what comes in
  *   replicator.c  the thread: inputs into core steps       peer_client.[ch]  requests to others
- *   perform.c     the actions that come out of a step      answers.[ch]      to whoever waits
- *   reads.c       the gate, for readers
+ *   perform.c     the actions that come out of a step      reads.c           the gate, for readers
  *
- * LOCK ORDER. Inbox, answers, gate and status have a mutex each, and no thread ever holds two of
- * them. None is held while the disk or the network is at work, while a done callback runs (which
- * may take locks of its own), or over a call into the store or the cache.
+ * LOCK ORDER. Inbox, gate and status have a mutex each, and no thread ever holds two of them.
+ * None is held while the disk or the network is at work, while a done callback runs (which may
+ * take locks of its own), or over a call into the store or the cache.
  */
 #ifndef BAZAR_REPLICATOR_H
 #define BAZAR_REPLICATOR_H
@@ -15,7 +14,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "replica/answers.h"
 #include "replica/core/gate.h"
 #include "replica/inbox.h"
 #include "replica/peer_client.h"
@@ -46,8 +44,7 @@ struct replica {
 	struct core *core;
 	struct peer_client *client;
 	struct submission_list submitted; /* the core has not answered yet */
-	struct answers answers;
-	struct question *asking; /* the message the core looks at now */
+	struct question *asking;          /* the message the core looks at now */
 	struct uuid incarnation;
 	uint64_t last_seq; /* of the log */
 	uint64_t chores_at;
@@ -59,6 +56,7 @@ void *replicator_main(void *replica);
 /* perform.c */
 void perform(struct replica *r, const struct core_actions *actions);
 void perform_join_cache(struct replica *r);
+void perform_finish(struct replica *r, struct submission *s, struct replica_answer *answer);
 
 /* reads.c */
 void reads_init(struct replica *r);
