@@ -24,7 +24,7 @@
 #define STOP_NGINX_MS 10000  /* for requests in flight */
 #define STOP_WORKER_MS 10000 /* for what the workers finish */
 #define STOP_KILLED_MS 2000
-#define LOOK_MS 10000 /* how often the access log's length is looked at */
+#define LOOK_MS 10000 /* how often the logs' lengths are looked at */
 
 struct supervisor {
 	const struct stack *stack;
@@ -111,16 +111,20 @@ take_signal(struct supervisor *s)
 		s->stopping = true;
 }
 
-/* Every request is a line in it; nothing else could keep it from filling the disk. */
 static void
-bound_access_log(struct supervisor *s)
+bound_log(const struct supervisor *s, const char *name)
 {
-	if (!logs_is_long(s->stack, "access"))
-		return;
-	if (logs_rotate(s->stack, "access") != 0)
-		log_warn("cannot move the access log aside: %s", strerror(errno));
-	else
-		child_signal(nginx_of(s), SIGUSR1); /* open it anew */
+	if (logs_bound(s->stack, name) != 0)
+		log_warn("cannot empty the long log of %s: %s", name, strerror(errno));
+}
+
+/* No number of requests may fill the disk with lines about them. */
+static void
+bound_logs(const struct supervisor *s)
+{
+	bound_log(s, "access");
+	for (size_t i = 0; i < s->count; i++)
+		bound_log(s, s->child[i].name);
 }
 
 static void
@@ -131,7 +135,7 @@ run(struct supervisor *s)
 		int timeout = start_due(s);
 		if (timeout < 0 || timeout > LOOK_MS)
 			timeout = LOOK_MS;
-		bound_access_log(s);
+		bound_logs(s);
 		if (poll(&waiting, 1, timeout) > 0)
 			take_signal(s);
 		if (reap(s))

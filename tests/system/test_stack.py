@@ -138,17 +138,21 @@ class Nginx(unittest.TestCase):
         self.assertIn("BAZAR_CACHE_ENTRIES", done.stdout + done.stderr)
         self.assertEqual(self.stack.get("/info/1").status, 200)
 
-    def test_a_long_access_log_moves_aside(self):
-        log = os.path.join(self.stack.run, "log", "access.log")
-        os.truncate(log, 200 << 20)
+    def test_long_logs_move_aside(self):
+        self.stack.get("/info/6")
+        for name in ("access", "nginx", "catalog-1"):
+            os.truncate(os.path.join(self.stack.run, "log", f"{name}.log"), 129 << 20)
         self.stack.kill("bazar-run", signal.SIGCHLD)  # or it would look some seconds later
-        wait_until(lambda: os.path.exists(log) and os.path.exists(log + ".1"), what="the log moving aside")
-        self.assertEqual(self.stack.get("/info/7").status, 200)
+        for name in ("access", "nginx", "catalog-1"):
+            log = os.path.join(self.stack.run, "log", f"{name}.log")
+            wait_until(lambda path=log: os.path.getsize(path) < 1 << 20, what=f"{name}.log becoming short")
+            self.assertGreaterEqual(os.path.getsize(log + ".1"), 129 << 20)
+        self.stack.get("/info/7")
 
         def logged():
-            with open(log, encoding="utf-8") as lines:
+            with open(os.path.join(self.stack.run, "log", "access.log"), encoding="utf-8") as lines:
                 return any("/info/7" in line for line in lines)
-        wait_until(logged, what="a line in the new log")
+        wait_until(logged, what="a line in the emptied log")
 
     def test_a_reload_cannot_open_the_shop_to_others(self):
         self.stack.settings["BAZAR_LISTEN"] = "0.0.0.0"
