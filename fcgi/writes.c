@@ -123,10 +123,24 @@ write_replayed(struct call *c)
 /* ---- The way through ---- */
 
 bool
+write_ready(const struct call *c)
+{
+	struct core_status core;
+	replica_status(c->worker->replica, &core);
+	return core.role == CORE_BACKUP || core.last.seq > 0;
+}
+
+bool
 write_run(struct call *c, struct write_op *op, uint8_t kind, struct buf *args, struct buf *answer)
 {
 	struct op *operation = op_new(op->id, 0, kind, args);
 	buf_free(args);
+	if (!write_ready(c)) {
+		op_free(operation);
+		/* A store that was lost may have known the key, and the others still do. */
+		write_failed(c, op->keep ? CORE_UNKNOWN : CORE_NOT_APPLIED);
+		return false;
+	}
 	if (op->keep && !claim(&op->id)) {
 		op_free(operation);
 		write_in_progress(c);

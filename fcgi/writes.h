@@ -22,6 +22,10 @@ struct write_op {
 struct write_op write_identify(const struct call *c, const struct uuid *space, const char *format,
     ...) __attribute__((format(printf, 3, 4)));
 
+/* False until this replica's log has entry 1, the first contents: an operation that overtook it
+ * would be decided in an empty shop. A backup has its own word for writes. */
+bool write_ready(const struct call *c);
+
 /*
  * Runs operation `kind` with `args` (freed). True: the machine's answer was appended to *answer.
  * False: a failure is in c->r (409 request-in-progress while the same key is being handled here,

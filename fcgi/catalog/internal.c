@@ -75,11 +75,13 @@ post_reserve(struct call *c)
 {
 	struct reserve_item *items = xmalloc(RESERVE_MAX * sizeof(*items));
 	size_t count = reserve_request_decode(c->q->body, c->q->body_len, items);
-	if (count > 0) {
+	if (count == 0) {
+		problem(c->r, c->q, PROBLEM_BAD_BODY, "This is no request for reservations.");
+	} else if (!write_ready(c)) {
+		write_failed(c, CORE_NOT_APPLIED);
+	} else {
 		c->r->type = "application/octet-stream";
 		reserve_all(c, items, count);
-	} else {
-		problem(c->r, c->q, PROBLEM_BAD_BODY, "This is no request for reservations.");
 	}
 	free(items);
 }

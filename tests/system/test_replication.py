@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import threading
 import time
 import unittest
 import uuid
@@ -111,6 +112,19 @@ class PrimaryAway(unittest.TestCase):
     def tearDown(self):
         self.stack.destroy()
 
+    def lose(self, name):
+        """Kill a worker and remove its store, while its supervisor is paused. The worker's pid."""
+        pid = self.stack.pid(name)
+        self.stack.kill(name)
+
+        def is_dead():
+            with open(f"/proc/{pid}/cmdline", encoding="ascii") as line:
+                return line.read() == ""
+
+        wait_until(is_dead, what=f"the end of {name}")
+        shutil.rmtree(os.path.join(self.stack.run, name, "db"))
+        return pid
+
     def test_reads_go_on_and_writes_say_so(self):
         self.stack.kill("bazar-run", signal.SIGSTOP)
         self.stack.kill("catalog-1")
@@ -126,9 +140,7 @@ class PrimaryAway(unittest.TestCase):
         bought = self.stack.post("/buy/1", None, key).data
         self.stack.kill("bazar-run", signal.SIGSTOP)
         self.stack.kill("order-2", signal.SIGSTOP)
-        lost = self.stack.pid("order-1")
-        self.stack.kill("order-1")
-        shutil.rmtree(os.path.join(self.stack.run, "order-1", "db"))
+        lost = self.lose("order-1")
         self.stack.kill("bazar-run", signal.SIGCONT)
         wait_until(lambda: self.stack.pid("order-1") not in (None, lost), what="a successor of order-1")
         answer = self.stack.post("/buy/1", None, key)
@@ -138,6 +150,26 @@ class PrimaryAway(unittest.TestCase):
         again = self.stack.post("/buy/1", None, key)
         self.assertEqual((again.status, again.data), (200, bought))
         self.assertEqual(again.headers["Idempotent-Replayed"], "true")
+
+    def test_no_write_overtakes_the_first_contents(self):
+        self.stack.kill("catalog-1", signal.SIGSTOP)
+        for name in ("catalog-2", "catalog-1"):
+            self.stack.kill("bazar-run", signal.SIGSTOP)
+            lost = self.lose(name)
+            self.stack.kill("bazar-run", signal.SIGCONT)
+            wait_until(lambda n=name, old=lost: self.stack.pid(n) not in (None, old), what=f"a successor of {name}")
+            if name == "catalog-2":  # the primary needs its promise
+                self.stack.kill(name, signal.SIGSTOP)
+        told = []
+        early = threading.Thread(target=lambda: told.append(
+            self.stack.put("/update/1/stock", {"quantity_change": 5}, port=self.stack.port_of("catalog-1"))))
+        early.start()
+        time.sleep(0.3)
+        self.stack.kill("catalog-2", signal.SIGCONT)
+        early.join()
+        self.stack.wait_ready()
+        self.assertEqual((told[0].status, told[0].json["outcome"]), (503, "not_applied"))
+        self.assertEqual(self.stack.stock(1), 100)
 
     def test_epochs_grow_and_logs_agree_over_restarts(self):
         epochs = []
