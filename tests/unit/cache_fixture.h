@@ -33,7 +33,7 @@ static struct cache *cache;
 static inline void
 begin(const struct cache_geometry *g)
 {
-	memory = malloc(cache_size(g));
+	memory = calloc(1, cache_size(g)); /* zeros, as shared memory is */
 	cache = memory != NULL ? cache_format(memory, cache_size(g), g) : NULL;
 	CU_ASSERT_PTR_NOT_NULL_FATAL(cache);
 }
