@@ -218,6 +218,7 @@ class Limits:
             except (OSError, IndexError):
                 pass
             time.sleep(0.05)
+        self.stop()
         raise SystemExit("the comparison servers did not start")
 
     def stop(self):
