@@ -93,12 +93,9 @@ everybody_has(const struct core_status *status, uint64_t below)
 static void
 prune(struct replica *r, const struct core_status *status)
 {
-	struct store_stats stats;
-
 	if (status->applied <= REPLICA_LOG_KEEP + PRUNE_AT_ONCE)
 		return;
-	store_stats(r->store, &stats);
-	uint64_t below = stats.log_first + PRUNE_AT_ONCE;
+	uint64_t below = store_log_first(r->store) + PRUNE_AT_ONCE;
 	if (below <= status->applied - REPLICA_LOG_KEEP && everybody_has(status, below))
 		store_prune(r->store, below);
 }

@@ -34,22 +34,6 @@ struct store {
 
 /* ---- Rows of the store's own tables ---- */
 
-static void
-put_epoch(struct buf *b, struct epoch epoch)
-{
-	buf_u32(b, epoch.counter);
-	buf_u32(b, epoch.replica);
-}
-
-static struct epoch
-cur_epoch(struct cur *c)
-{
-	struct epoch epoch;
-	epoch.counter = cur_u32(c);
-	epoch.replica = cur_u32(c);
-	return epoch;
-}
-
 /* A row of TABLE_META into *row, its version read; false when it was never written. */
 static bool
 meta_get(struct store *s, const char *key, struct buf *row, struct cur *c)
@@ -75,8 +59,7 @@ load_applied(struct store *s)
 	struct buf row = {0};
 	struct cur c;
 	if (meta_get(s, applied_key, &row, &c)) {
-		applied.epoch = cur_epoch(&c);
-		applied.seq = cur_u64(&c);
+		applied = position_get(&c);
 		if (!cur_end(&c))
 			log_fatal("store: row %s is malformed", applied_key);
 	}
@@ -89,8 +72,7 @@ save_applied(struct store *s, DB_TXN *txn, struct position applied)
 {
 	struct buf row = {0};
 	buf_u8(&row, ROW_VERSION);
-	put_epoch(&row, applied.epoch);
-	buf_u64(&row, applied.seq);
+	position_put(&row, applied);
 	meta_put(s, txn, applied_key, &row);
 	buf_free(&row);
 }
@@ -198,7 +180,7 @@ store_load(struct store *s, struct core_durable *out)
 	struct buf row = {0};
 	struct cur c;
 	if (meta_get(s, promised_key, &row, &c)) {
-		out->promised = cur_epoch(&c);
+		out->promised = epoch_get(&c);
 		const uint8_t *id = cur_take(&c, sizeof(out->incarnation.bytes));
 		if (!cur_end(&c))
 			log_fatal("store: row %s is malformed", promised_key);
@@ -215,7 +197,7 @@ store_save(struct store *s, struct epoch promised, const struct uuid *incarnatio
 {
 	struct buf row = {0};
 	buf_u8(&row, ROW_VERSION);
-	put_epoch(&row, promised);
+	epoch_put(&row, promised);
 	buf_add(&row, incarnation->bytes, sizeof(incarnation->bytes));
 	DB_TXN *txn = tables_begin(s->tables);
 	meta_put(s, txn, promised_key, &row);
@@ -317,13 +299,19 @@ store_view(struct store *s)
 	return &s->view;
 }
 
+uint64_t
+store_log_first(struct store *s)
+{
+	return atomic_load(&s->log.first);
+}
+
 void
 store_stats(struct store *s, struct store_stats *out)
 {
 	*out = (struct store_stats){
 	    .flushes = atomic_load(&s->flushes),
 	    .flush_nanoseconds = atomic_load(&s->flush_nanoseconds),
-	    .log_first = atomic_load(&s->log.first),
+	    .log_first = store_log_first(s),
 	    .log_last = atomic_load(&s->log.last),
 	    .bytes = env_bytes(s->env),
 	};

@@ -54,6 +54,9 @@ uint64_t store_read_begin(struct store *s);
 void store_read_end(struct store *s);
 const struct view *store_view(struct store *s);
 
+uint64_t store_log_first(struct store *s); /* the oldest seq the log still has. Any thread. */
+
+/* Asks the file system for `bytes`: for people and metrics, not for a hot path. Any thread. */
 struct store_stats {
 	uint64_t flushes, flush_nanoseconds; /* since start */
 	uint64_t log_first, log_last;        /* seqs held */

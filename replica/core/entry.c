@@ -28,20 +28,34 @@ position_compare(struct position a, struct position b)
 	return a.seq == b.seq ? 0 : a.seq < b.seq ? -1 : 1;
 }
 
-static void
-put_position(struct buf *b, struct position p)
+void
+epoch_put(struct buf *b, struct epoch e)
 {
-	buf_u32(b, p.epoch.counter);
-	buf_u32(b, p.epoch.replica);
+	buf_u32(b, e.counter);
+	buf_u32(b, e.replica);
+}
+
+struct epoch
+epoch_get(struct cur *c)
+{
+	struct epoch e;
+	e.counter = cur_u32(c);
+	e.replica = cur_u32(c);
+	return e;
+}
+
+void
+position_put(struct buf *b, struct position p)
+{
+	epoch_put(b, p.epoch);
 	buf_u64(b, p.seq);
 }
 
-static struct position
-get_position(struct cur *c)
+struct position
+position_get(struct cur *c)
 {
 	struct position p;
-	p.epoch.counter = cur_u32(c);
-	p.epoch.replica = cur_u32(c);
+	p.epoch = epoch_get(c);
 	p.seq = cur_u64(c);
 	return p;
 }
@@ -50,8 +64,8 @@ get_position(struct cur *c)
 static void
 encode(const struct entry_parts *parts, struct buf *out)
 {
-	put_position(out, parts->at);
-	put_position(out, parts->prev);
+	position_put(out, parts->at);
+	position_put(out, parts->prev);
 	buf_u64(out, parts->time_ms);
 	buf_add(out, parts->op_id.bytes, sizeof parts->op_id.bytes);
 	buf_u32(out, (uint32_t)parts->key_count);
@@ -101,8 +115,8 @@ entry_decode(const void *bytes, size_t len)
 	uint8_t *copy;
 	struct entry *e = allocate(bytes, len, key_count, &keys, &copy);
 	struct cur c = cur_make(copy, len);
-	e->at = get_position(&c);
-	e->prev = get_position(&c);
+	e->at = position_get(&c);
+	e->prev = position_get(&c);
 	e->time_ms = cur_u64(&c);
 	const uint8_t *id = cur_take(&c, sizeof e->op_id.bytes);
 	cur_u32(&c);

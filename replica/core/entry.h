@@ -35,6 +35,12 @@ int epoch_compare(struct epoch a, struct epoch b); /* <0, 0, >0 */
 bool position_equal(struct position a, struct position b);
 int position_compare(struct position a, struct position b); /* by epoch, then seq */
 
+/* The one encoding of both, in entries, messages and the store's own rows. */
+void epoch_put(struct buf *b, struct epoch e);
+struct epoch epoch_get(struct cur *c);
+void position_put(struct buf *b, struct position p);
+struct position position_get(struct cur *c);
+
 struct entry {
 	struct position at;
 	struct position prev; /* prev.seq == at.seq - 1 */

@@ -13,38 +13,6 @@ message_is_answer(const struct message *m)
 	return m->kind == MSG_PROMISED || m->kind == MSG_FETCHED || m->kind == MSG_APPENDED;
 }
 
-static void
-put_epoch(struct buf *out, struct epoch e)
-{
-	buf_u32(out, e.counter);
-	buf_u32(out, e.replica);
-}
-
-static struct epoch
-get_epoch(struct cur *c)
-{
-	struct epoch e;
-	e.counter = cur_u32(c);
-	e.replica = cur_u32(c);
-	return e;
-}
-
-static void
-put_position(struct buf *out, struct position p)
-{
-	put_epoch(out, p.epoch);
-	buf_u64(out, p.seq);
-}
-
-static struct position
-get_position(struct cur *c)
-{
-	struct position p;
-	p.epoch = get_epoch(c);
-	p.seq = cur_u64(c);
-	return p;
-}
-
 void
 message_encode(const struct message *m, struct buf *out)
 {
@@ -53,14 +21,14 @@ message_encode(const struct message *m, struct buf *out)
 	buf_u8(out, (uint8_t)m->verdict);
 	buf_u32(out, m->from);
 	buf_u32(out, m->to);
-	put_epoch(out, m->epoch);
+	epoch_put(out, m->epoch);
 	buf_add(out, m->incarnation.bytes, sizeof(m->incarnation.bytes));
 	buf_u64(out, m->boot);
 	buf_u64(out, m->peer_boot);
 	buf_u64(out, m->request);
-	put_position(out, m->prev);
-	put_position(out, m->last);
-	put_position(out, m->commit);
+	position_put(out, m->prev);
+	position_put(out, m->last);
+	position_put(out, m->commit);
 	buf_u32(out, (uint32_t)m->entry_count);
 	for (size_t i = 0; i < m->entry_count; i++)
 		buf_bytes(out, m->entries[i]->bytes, m->entries[i]->bytes_len);
@@ -74,16 +42,16 @@ get_header(struct cur *c, struct message *m)
 	m->verdict = cur_u8(c);
 	m->from = cur_u32(c);
 	m->to = cur_u32(c);
-	m->epoch = get_epoch(c);
+	m->epoch = epoch_get(c);
 	const uint8_t *incarnation = cur_take(c, sizeof(m->incarnation.bytes));
 	if (incarnation != NULL)
 		memcpy(m->incarnation.bytes, incarnation, sizeof(m->incarnation.bytes));
 	m->boot = cur_u64(c);
 	m->peer_boot = cur_u64(c);
 	m->request = cur_u64(c);
-	m->prev = get_position(c);
-	m->last = get_position(c);
-	m->commit = get_position(c);
+	m->prev = position_get(c);
+	m->last = position_get(c);
+	m->commit = position_get(c);
 }
 
 static bool
