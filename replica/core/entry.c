@@ -4,6 +4,7 @@
 #include "fcgi/base/hash.h"
 #include "fcgi/base/xalloc.h"
 #include "replica/core/entry.h"
+#include "replica/core/set.h"
 
 int
 epoch_compare(struct epoch a, struct epoch b)
@@ -64,6 +65,7 @@ position_get(struct cur *c)
 static void
 encode(const struct entry_parts *parts, struct buf *out)
 {
+	buf_u8(out, (uint8_t)parts->kind);
 	position_put(out, parts->at);
 	position_put(out, parts->prev);
 	buf_u64(out, parts->time_ms);
@@ -91,8 +93,8 @@ allocate(const uint8_t *bytes, size_t len, size_t key_count, uint64_t **keys, ui
 	return e;
 }
 
-/* Offset of the key count: two positions, the time, the operation id. */
-enum { KEY_COUNT_AT = 16 + 16 + 8 + 16, CHECKSUM_SIZE = 8 };
+/* Offset of the key count: the kind, two positions, the time, the operation id. */
+enum { KEY_COUNT_AT = 1 + 16 + 16 + 8 + 16, CHECKSUM_SIZE = 8 };
 
 static size_t
 peek_key_count(const uint8_t *bytes, size_t len)
@@ -101,6 +103,14 @@ peek_key_count(const uint8_t *bytes, size_t len)
 	cur_take(&c, KEY_COUNT_AT);
 	uint32_t count = cur_u32(&c);
 	return cur_ok(&c) && count <= ENTRY_KEYS_MAX ? count : SIZE_MAX;
+}
+
+static bool
+kind_valid(const struct entry *e)
+{
+	struct set set;
+	return e->kind == ENTRY_OPERATION ||
+	       (e->kind == ENTRY_SET && set_decode(e->effects, e->effects_len, &set) == 0);
 }
 
 struct entry *
@@ -115,6 +125,7 @@ entry_decode(const void *bytes, size_t len)
 	uint8_t *copy;
 	struct entry *e = allocate(bytes, len, key_count, &keys, &copy);
 	struct cur c = cur_make(copy, len);
+	e->kind = cur_u8(&c);
 	e->at = position_get(&c);
 	e->prev = position_get(&c);
 	e->time_ms = cur_u64(&c);
@@ -125,7 +136,7 @@ entry_decode(const void *bytes, size_t len)
 	e->effects = cur_bytes(&c, &e->effects_len);
 	e->answer = cur_bytes(&c, &e->answer_len);
 	e->crc = cur_u64(&c);
-	if (!cur_end(&c) || e->prev.seq + 1 != e->at.seq || e->at.seq == 0 ||
+	if (!cur_end(&c) || !kind_valid(e) || e->prev.seq + 1 != e->at.seq || e->at.seq == 0 ||
 	    e->crc != hash64(copy, len - CHECKSUM_SIZE)) {
 		free(e);
 		return NULL;
@@ -154,6 +165,7 @@ entry_copy(const struct entry *e)
 	uint8_t *bytes;
 	struct entry *copy = allocate(e->bytes, e->bytes_len, e->key_count, &keys, &bytes);
 	memcpy(keys, e->keys, e->key_count * sizeof *keys);
+	copy->kind = e->kind;
 	copy->at = e->at;
 	copy->prev = e->prev;
 	copy->time_ms = e->time_ms;

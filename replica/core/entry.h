@@ -1,5 +1,6 @@
 /*
- * A log entry: one decided operation. `{at, prev, time, op id, keys, effects, answer, crc}`.
+ * A log entry: one decided operation, or a change of the replica set. `{kind, at, prev, time, op
+ * id, keys, effects, answer, crc}`.
  *
  * Effects are resulting rows, not commands, so applying an entry twice, or on any replica, gives
  * the same tables. Keys are the 64-bit hashes (hash64 of "info:12", "search:nature", "order:<id>",
@@ -41,7 +42,13 @@ struct epoch epoch_get(struct cur *c);
 void position_put(struct buf *b, struct position p);
 struct position position_get(struct cur *c);
 
+enum entry_kind {
+	ENTRY_OPERATION, /* decided by the machine */
+	ENTRY_SET        /* effects: an encoded replica set (set.h); no keys, no answer */
+};
+
 struct entry {
+	enum entry_kind kind;
 	struct position at;
 	struct position prev; /* prev.seq == at.seq - 1 */
 	uint64_t time_ms;     /* the primary's wall clock, never going back along the log */
@@ -59,6 +66,7 @@ struct entry {
 
 /* What entry_new is made of; the caller keeps ownership of everything pointed to. */
 struct entry_parts {
+	enum entry_kind kind;
 	struct position at, prev;
 	uint64_t time_ms;
 	struct uuid op_id;

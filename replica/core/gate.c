@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "fcgi/base/xalloc.h"
+#include "replica/core/plant.h"
 
 #define GATE_SLOTS_MIN 64 /* a power of two */
 
@@ -17,7 +18,7 @@ struct slot {
 };
 
 struct gate {
-	bool open;
+	uint64_t open_until; /* 0: closed */
 	uint64_t applied;
 	struct slot *slots;
 	size_t slot_count; /* a power of two */
@@ -43,9 +44,9 @@ gate_free(struct gate *g)
 }
 
 void
-gate_set_open(struct gate *g, bool open)
+gate_set_open(struct gate *g, bool open, uint64_t until)
 {
-	g->open = open;
+	g->open_until = open ? until : 0;
 }
 
 /* Where `key` is, or the free slot where it would be. Keys are hashes: their low bits will do. */
@@ -138,16 +139,18 @@ gate_applied(const struct gate *g)
 	return g->applied;
 }
 
-bool
-gate_is_open(const struct gate *g)
+uint64_t
+gate_open_until(const struct gate *g)
 {
-	return g->open;
+	return g->open_until;
 }
 
 enum gate_verdict
-gate_check(const struct gate *g, uint64_t key, uint64_t *wait_for)
+gate_check(const struct gate *g, uint64_t now, uint64_t key, uint64_t *wait_for)
 {
-	if (!g->open)
+	bool open = PLANTED(R9) ? g->open_until != 0 : now < g->open_until;
+
+	if (!open)
 		return GATE_CLOSED;
 	const struct slot *s = find_slot(g, key);
 	if (s->seq <= g->applied)

@@ -21,17 +21,20 @@ struct gate;
 enum gate_verdict {
 	GATE_CLEAN,
 	GATE_DIRTY, /* wait until applied_seq >= *wait_for */
-	GATE_CLOSED /* this replica serves no reads now */
+	GATE_CLOSED /* this replica serves no reads now, or its lease is over */
 };
 
 struct gate *gate_new(void); /* closed, nothing dirty, applied 0 */
 void gate_free(struct gate *g);
-void gate_set_open(struct gate *g, bool open);
+/* Open for reads that are checked before `until`; UINT64_MAX: without end. */
+void gate_set_open(struct gate *g, bool open, uint64_t until);
 void gate_mark(struct gate *g, const uint64_t *keys, size_t count, uint64_t seq);
 void gate_set_applied(struct gate *g, uint64_t seq);   /* keys dirty up to seq become clean */
 void gate_truncate(struct gate *g, uint64_t from_seq); /* entries >= from_seq were dropped */
 uint64_t gate_applied(const struct gate *g);
-bool gate_is_open(const struct gate *g);
-enum gate_verdict gate_check(const struct gate *g, uint64_t key, uint64_t *wait_for);
+/* Until when it is open; 0: it is not. */
+uint64_t gate_open_until(const struct gate *g);
+/* `now`: as the core's. The read is linearized here (R4, R9). */
+enum gate_verdict gate_check(const struct gate *g, uint64_t now, uint64_t key, uint64_t *wait_for);
 
 #endif

@@ -3,7 +3,7 @@
  *
  * All calls come from one thread (the replicator, or the simulator) and change nothing. begin and
  * execute are called at the primary only, and only while the whole log is applied; log_read at
- * every replica.
+ * every replica, as are log_first and dump.
  */
 #ifndef BAZAR_CORE_MACHINE_H
 #define BAZAR_CORE_MACHINE_H
@@ -44,6 +44,12 @@ struct machine {
 	/* The log's entry `seq`, read from disk; NULL when it is not (or no longer) there. Caller
 	 * frees. */
 	struct entry *(*log_read)(void *ctx, uint64_t seq);
+	/* The oldest seq log_read still has; 0: none. */
+	uint64_t (*log_first)(void *ctx);
+	/* Some more of the tables as they are applied now: appends rows (as effects that put them)
+	 * to *rows, from *cursor on (empty: from the first), about `max` bytes but at least one row
+	 * when there is one. *cursor becomes where to go on. False: that was the last. */
+	bool (*dump)(void *ctx, struct buf *cursor, size_t max, struct buf *rows);
 };
 
 #endif

@@ -5,12 +5,23 @@
 
 #include "fcgi/base/xalloc.h"
 
-#define MESSAGE_VERSION 1
+#define MESSAGE_VERSION 2
 
 bool
 message_is_answer(const struct message *m)
 {
-	return m->kind == MSG_PROMISED || m->kind == MSG_FETCHED || m->kind == MSG_APPENDED;
+	return m->kind % 2 == 0;
+}
+
+static void
+put_set(const struct set *s, struct buf *out)
+{
+	struct buf bytes = {0};
+
+	if (s->count > 0)
+		set_encode(s, &bytes);
+	buf_bytes(out, bytes.data, bytes.len);
+	buf_free(&bytes);
 }
 
 void
@@ -23,15 +34,39 @@ message_encode(const struct message *m, struct buf *out)
 	buf_u32(out, m->to);
 	epoch_put(out, m->epoch);
 	buf_add(out, m->incarnation.bytes, sizeof(m->incarnation.bytes));
+	buf_add(out, m->formerly.bytes, sizeof(m->formerly.bytes));
 	buf_u64(out, m->boot);
 	buf_u64(out, m->peer_boot);
 	buf_u64(out, m->request);
 	position_put(out, m->prev);
 	position_put(out, m->last);
 	position_put(out, m->commit);
+	buf_u64(out, m->granted);
+	buf_u32(out, m->chunk);
+	buf_u64(out, m->until);
+	put_set(&m->set, out);
+	buf_bytes(out, m->rows, m->rows_len);
 	buf_u32(out, (uint32_t)m->entry_count);
 	for (size_t i = 0; i < m->entry_count; i++)
 		buf_bytes(out, m->entries[i]->bytes, m->entries[i]->bytes_len);
+}
+
+static void
+get_uuid(struct cur *c, struct uuid *id)
+{
+	const uint8_t *bytes = cur_take(c, sizeof(id->bytes));
+	if (bytes != NULL)
+		memcpy(id->bytes, bytes, sizeof(id->bytes));
+}
+
+static void
+get_set(struct cur *c, struct set *s)
+{
+	size_t len;
+	const uint8_t *bytes = cur_bytes(c, &len);
+
+	if (bytes != NULL && len > 0)
+		c->bad |= set_decode(bytes, len, s) != 0;
 }
 
 static void
@@ -43,23 +78,29 @@ get_header(struct cur *c, struct message *m)
 	m->from = cur_u32(c);
 	m->to = cur_u32(c);
 	m->epoch = epoch_get(c);
-	const uint8_t *incarnation = cur_take(c, sizeof(m->incarnation.bytes));
-	if (incarnation != NULL)
-		memcpy(m->incarnation.bytes, incarnation, sizeof(m->incarnation.bytes));
+	get_uuid(c, &m->incarnation);
+	get_uuid(c, &m->formerly);
 	m->boot = cur_u64(c);
 	m->peer_boot = cur_u64(c);
 	m->request = cur_u64(c);
 	m->prev = position_get(c);
 	m->last = position_get(c);
 	m->commit = position_get(c);
+	m->granted = cur_u64(c);
+	m->chunk = cur_u32(c);
+	m->until = cur_u64(c);
+	get_set(c, &m->set);
+	m->rows = cur_bytes(c, &m->rows_len);
 }
 
 static bool
 header_valid(const struct message *m)
 {
-	if (m->kind < MSG_PROMISE || m->kind > MSG_APPENDED)
+	if (m->kind < MSG_PROMISE || m->kind > MSG_HANDED)
 		return false;
-	if (m->verdict > (message_is_answer(m) ? VERDICT_OTHER_HISTORY : VERDICT_OK))
+	if (m->verdict > (message_is_answer(m) ? VERDICT_LEASED : VERDICT_OK))
+		return false;
+	if ((m->rows_len > 0 || m->until != 0) && m->kind != MSG_LOAD)
 		return false;
 	return m->from != 0 && m->to != 0 && m->boot != 0 && m->request != 0;
 }

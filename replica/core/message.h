@@ -6,25 +6,35 @@
 #define BAZAR_CORE_MESSAGE_H
 
 #include "replica/core/entry.h"
+#include "replica/core/set.h"
 
 #define MESSAGE_ENTRIES_MAX 1024
 #define MESSAGE_BYTES_MAX (8u << 20) /* a batch is closed before it would not fit */
 
 enum message_kind {
-	MSG_PROMISE = 1, /* primary: "my epoch is .epoch; follow no older one" */
-	MSG_PROMISED,    /* answer: .last, .applied */
-	MSG_FETCH,       /* primary, starting: "send me your entries from .prev on" */
-	MSG_FETCHED,     /* answer: .entries */
+	/* Odd: a request; the next number is its answer. */
+	MSG_PROMISE = 1, /* a candidate: "my epoch is .epoch; follow no older one" */
+	MSG_PROMISED,    /* .last, .set (the latest in its log) */
+	MSG_FETCH,       /* a candidate that has won: "send me your entries from .prev on" */
+	MSG_FETCHED,     /* .entries */
 	MSG_APPEND,      /* primary: prepare (.entries after .prev), commit (.commit), heartbeat (no
 			    entries) */
-	MSG_APPENDED     /* answer: .last = the end of the log that is durable and floored here */
+	MSG_APPENDED,    /* .last = the end of the log that is durable and floored here */
+	MSG_LOAD,        /* primary: .rows, chunk .chunk of its tables, which begin at .prev, where
+			    the set was .set; .until != 0: the last one */
+	MSG_LOADED,      /* .chunk is on disk */
+	MSG_HELLO,       /* a replica without history: "who are you?" */
+	MSG_HELLOED,     /* .incarnation, .last, .set */
+	MSG_HAND_OVER,   /* primary, or one whose store is lost: "ask for promises, I agree" */
+	MSG_HANDED       /* it does */
 };
 
 enum message_verdict {
 	VERDICT_OK,
-	VERDICT_OLD_EPOCH,    /* the answerer promised .epoch, which is higher */
-	VERDICT_GAP,          /* .prev is not in the answerer's log; .last tells where it ends */
-	VERDICT_OTHER_HISTORY /* incarnations differ: one of the stores does not belong here */
+	VERDICT_OLD_EPOCH,     /* the answerer promised .epoch, which is higher */
+	VERDICT_GAP,           /* .prev is not in the answerer's log; .last tells where it ends */
+	VERDICT_OTHER_HISTORY, /* incarnations differ: one of the stores does not belong here */
+	VERDICT_LEASED         /* no promise before a lease granted to another is over: ask again */
 };
 
 struct message {
@@ -32,13 +42,21 @@ struct message {
 	enum message_verdict verdict; /* of answers */
 	uint32_t from, to;            /* replica ids */
 	struct epoch epoch;           /* sender's (answers: what the answerer has promised) */
-	struct uuid incarnation;      /* sender's; nil while its log is empty */
+	struct uuid incarnation;      /* sender's; nil while its log is empty or partial */
+	struct uuid formerly;         /* the history that one replaced, with loss; nil: none */
 	uint64_t boot;                /* random number the sender drew at its start */
 	uint64_t peer_boot;     /* the receiver's boot as the sender last heard it; 0 unknown */
 	uint64_t request;       /* pairs an answer with its request; 0 in no request */
 	struct position prev;   /* of the first entry carried (APPEND), or from where (FETCH) */
 	struct position last;   /* end of the sender's log */
 	struct position commit; /* last committed entry the sender knows */
+	uint64_t granted;       /* APPEND: the request whose answer was last had: from when the
+				   receiver sent that, it may read for a lease; 0: no lease */
+	uint32_t chunk;         /* LOAD, LOADED: from 1 */
+	uint64_t until; /* LOAD: tables are exact once this seq is applied; 0: more to come */
+	struct set set;
+	const uint8_t *rows; /* LOAD; within the decoded bytes, which must outlive the message */
+	size_t rows_len;
 	struct entry **entries; /* owned by the message when decoded */
 	size_t entry_count;
 };

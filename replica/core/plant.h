@@ -21,6 +21,14 @@
 #define PLANT_ARG_PLANT_R4 0      /* the rows are read before the dirty check */
 #define PLANT_ARG_PLANT_R6 0      /* commit_seq is believed without comparing the epoch */
 #define PLANT_ARG_PLANT_R7 0      /* catching up drops whatever follows .prev */
+#define PLANT_ARG_PLANT_R9 0      /* readers do not ask for the lease */
+#define PLANT_ARG_PLANT_R10 0     /* a promotion is content with any one log */
+#define PLANT_ARG_PLANT_GRANTED 0 /* a set shrinks without waiting for the lease it granted */
+#define PLANT_ARG_PLANT_SHRINK 0  /* a set shrinks below min */
+#define PLANT_ARG_PLANT_PREV 0    /* entries are taken without comparing .prev */
+#define PLANT_ARG_PLANT_FENCE 0   /* an older epoch is followed too */
+#define PLANT_ARG_PLANT_TABLE 0   /* a primary applies a batch before the backups have it */
+#define PLANT_ARG_PLANT_PARTIAL 0 /* a partly loaded store counts as a whole one */
 #define PLANT_ARG_PLANT_FLOORS 0  /* preparing raises no floors */
 #define PLANT_ARG_PLANT_DEDUP 0   /* operation ids are not looked up */
 #define PLANT_ARG_PLANT_FLUSH 0   /* a backup answers before its log is on disk */
