@@ -89,20 +89,19 @@ on_event(DB_ENV *db, u_int32_t event, void *info)
 		log_fatal("store: %s: Berkeley DB asks for recovery", e->dir);
 }
 
-void
-env_explain(const struct env *e, int rc, char *error, size_t error_size)
+int
+env_explain(const struct env *e, int rc, struct trouble *trouble)
 {
 	/* What goes wrong in a recovery comes as DB_RUNRECOVERY, whatever it was. */
 	bool full = rc == ENOSPC || rc == EDQUOT || strstr(e->said, strerror(ENOSPC)) != NULL;
 	if (rc == EACCES || rc == EPERM || rc == EROFS)
-		snprintf(error, error_size, "%s is not writable", e->dir);
-	else if (full)
-		snprintf(error, error_size, "no space left for %s", e->dir);
-	else if (rc == ENOMEM)
-		snprintf(error, error_size, "not enough memory to open %s", e->dir);
-	else
-		snprintf(error, error_size, "the store in %s is damaged: %s", e->dir,
-		    e->said[0] != '\0' ? e->said : db_strerror(rc));
+		return trouble_say(trouble, NULL, "%s is not writable", e->dir);
+	if (full)
+		return trouble_say(trouble, NULL, "no space left for %s", e->dir);
+	if (rc == ENOMEM)
+		return trouble_say(trouble, NULL, "not enough memory to open %s", e->dir);
+	return trouble_say(trouble, NULL, "the store in %s is damaged: %s", e->dir,
+	    e->said[0] != '\0' ? e->said : db_strerror(rc));
 }
 
 /* ---- The directory ---- */
@@ -110,26 +109,24 @@ env_explain(const struct env *e, int rc, char *error, size_t error_size)
 /* The lock lives as long as the descriptor, so a crash leaves none behind; the pid in the file is
  * for the sentence only. */
 static int
-lock_dir(struct env *e, char *error, size_t error_size)
+lock_dir(struct env *e, struct trouble *trouble)
 {
 	char path[4096], pid[16] = "";
 	if (mkdir(e->dir, 0700) != 0 && errno != EEXIST)
-		return snprintf(error, error_size, "cannot create %s: %s", e->dir, strerror(errno)),
-		       -1;
+		return trouble_say(trouble, NULL, "cannot create %s: %s", e->dir, strerror(errno));
 	snprintf(path, sizeof(path), "%s/lock", e->dir);
 	e->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (e->lock_fd < 0)
-		return env_explain(e, errno, error, error_size), -1;
+		return env_explain(e, errno, trouble);
 	if (flock(e->lock_fd, LOCK_EX | LOCK_NB) != 0) {
 		if (read(e->lock_fd, pid, sizeof(pid) - 1) <= 0)
 			strcpy(pid, "?");
-		snprintf(error, error_size, "%s is in use by process %s", e->dir, pid);
-		return -1;
+		return trouble_say(trouble, NULL, "%s is in use by process %s", e->dir, pid);
 	}
 	snprintf(pid, sizeof(pid), "%d", getpid());
 	if (ftruncate(e->lock_fd, 0) != 0 ||
 	    write(e->lock_fd, pid, strlen(pid)) != (ssize_t)strlen(pid))
-		return env_explain(e, errno, error, error_size), -1;
+		return env_explain(e, errno, trouble);
 	return 0;
 }
 
@@ -218,7 +215,7 @@ open_db(struct env *e, uint64_t cache_bytes)
 }
 
 struct env *
-env_open(const char *dir, uint64_t cache_bytes, char *error, size_t error_size)
+env_open(const char *dir, uint64_t cache_bytes, struct trouble *trouble)
 {
 	static pthread_once_t hook_once = PTHREAD_ONCE_INIT;
 	pthread_once(&hook_once, set_sync_hook);
@@ -227,11 +224,11 @@ env_open(const char *dir, uint64_t cache_bytes, char *error, size_t error_size)
 	e->dir = xstrdup(dir);
 	e->lock_fd = -1;
 	e->opening = true;
-	if (lock_dir(e, error, error_size) == 0) {
+	if (lock_dir(e, trouble) == 0) {
 		int rc = open_db(e, cache_bytes);
 		if (rc == 0)
 			return e;
-		env_explain(e, rc, error, error_size);
+		env_explain(e, rc, trouble);
 	}
 	env_close(e);
 	return NULL;

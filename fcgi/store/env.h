@@ -15,13 +15,15 @@
 
 #include <db.h>
 
+#include "fcgi/store/trouble.h"
+
 struct env;
 
 /*
  * Locks `dir` (created with mode 0700 when missing) against other processes, recovers what a crash
- * left. NULL on failure, with one sentence in `error`.
+ * left. NULL on failure, with the trouble.
  */
-struct env *env_open(const char *dir, uint64_t cache_bytes, char *error, size_t error_size);
+struct env *env_open(const char *dir, uint64_t cache_bytes, struct trouble *trouble);
 void env_close(struct env *e); /* checkpoints, so that the next start has nothing to recover */
 
 DB_ENV *env_handle(struct env *e);
@@ -32,8 +34,8 @@ void env_flush(struct env *e);
 /* The store is whole. Until now errors were kept for the sentence of a failed open; from now on
  * they are logged and final. Starts the checkpoint thread. */
 void env_opened(struct env *e);
-/* One sentence about Berkeley DB's error code `rc`, while opening. */
-void env_explain(const struct env *e, int rc, char *error, size_t error_size);
+/* The trouble behind Berkeley DB's error code `rc`, while opening. Always returns -1. */
+int env_explain(const struct env *e, int rc, struct trouble *trouble);
 
 /* Ends the process unless rc is 0: after opening, every error is final. */
 void env_check(int rc, const char *doing);

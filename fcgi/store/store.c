@@ -1,8 +1,4 @@
-#include "fcgi/store/store.h"
-
 #include <inttypes.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,72 +6,7 @@
 
 #include "fcgi/base/xalloc.h"
 #include "fcgi/log.h"
-#include "fcgi/store/oplog.h"
-#include "fcgi/store/tables.h"
-
-#define ROW_VERSION 1
-
-/* The store's own tables come first; the service's table n is table OWN_TABLES + n. */
-enum { TABLE_META, TABLE_LOG, OWN_TABLES };
-
-/* Rows of TABLE_META. */
-static const char promised_key[] = "promised"; /* {epoch, incarnation} */
-static const char applied_key[] = "applied";   /* {epoch, seq} */
-
-struct store {
-	struct env *env;
-	struct tables *tables;
-	struct oplog log;
-	struct view view;
-	pthread_rwlock_t lock;   /* the service's tables and `applied`; never held over an fsync */
-	struct position applied; /* changed by the writer only, under the lock */
-	_Atomic uint64_t flushes, flush_nanoseconds;
-};
-
-/* ---- Rows of the store's own tables ---- */
-
-/* A row of TABLE_META into *row, its version read; false when it was never written. */
-static bool
-meta_get(struct store *s, const char *key, struct buf *row, struct cur *c)
-{
-	if (!tables_get(s->tables, TABLE_META, key, strlen(key), row))
-		return false;
-	*c = cur_make(row->data, row->len);
-	if (cur_u8(c) != ROW_VERSION)
-		log_fatal("store: row %s is of another version", key);
-	return true;
-}
-
-static void
-meta_put(struct store *s, DB_TXN *txn, const char *key, const struct buf *row)
-{
-	tables_put(s->tables, txn, TABLE_META, key, strlen(key), row->data, row->len);
-}
-
-static struct position
-load_applied(struct store *s)
-{
-	struct position applied = {0};
-	struct buf row = {0};
-	struct cur c;
-	if (meta_get(s, applied_key, &row, &c)) {
-		applied = position_get(&c);
-		if (!cur_end(&c))
-			log_fatal("store: row %s is malformed", applied_key);
-	}
-	buf_free(&row);
-	return applied;
-}
-
-static void
-save_applied(struct store *s, DB_TXN *txn, struct position applied)
-{
-	struct buf row = {0};
-	buf_u8(&row, ROW_VERSION);
-	position_put(&row, applied);
-	meta_put(s, txn, applied_key, &row);
-	buf_free(&row);
-}
+#include "fcgi/store/inside.h"
 
 /* ---- Opening, closing ---- */
 
@@ -102,35 +33,53 @@ init_lock(struct store *s)
 	pthread_rwlockattr_destroy(&attr);
 }
 
+/* Everything but the memory of the store itself. 0, or -1 with the trouble. */
+static int
+open_parts(struct store *s, const char *dir, const char *const names[], unsigned count,
+    uint64_t cache_bytes, struct trouble *trouble)
+{
+	struct meta meta;
+	s->env = env_open(dir, cache_bytes, trouble);
+	if (s->env == NULL)
+		return -1;
+	s->tables = tables_open(s->env, dir, names, count, trouble);
+	if (s->tables == NULL)
+		goto no_tables;
+	if (meta_load(s->tables, TABLE_META, &meta, trouble) != 0)
+		goto no_meta;
+	s->applied = meta.applied;
+	s->partial_until = meta.partial_until;
+	return 0;
+
+no_meta:
+	tables_close(s->tables);
+no_tables:
+	env_close(s->env);
+	return -1;
+}
+
 struct store *
 store_open(const char *dir, const char *const tables[], unsigned table_count, uint64_t cache_bytes,
     char *error, size_t error_size)
 {
 	const char *names[OWN_TABLES + STORE_TABLES_MAX] = {"meta", "log"};
+	struct trouble trouble = {0};
 	if (table_count > STORE_TABLES_MAX) {
 		snprintf(error, error_size, "a store has at most %d tables", STORE_TABLES_MAX);
 		return NULL;
 	}
 	memcpy(names + OWN_TABLES, tables, table_count * sizeof(*tables));
 	struct store *s = xcalloc(1, sizeof(*s));
-	s->env = env_open(dir, cache_bytes, error, error_size);
-	if (s->env == NULL)
-		goto no_env;
-	s->tables = tables_open(s->env, dir, names, OWN_TABLES + table_count, error, error_size);
-	if (s->tables == NULL)
-		goto no_tables;
+	if (open_parts(s, dir, names, OWN_TABLES + table_count, cache_bytes, &trouble) != 0) {
+		snprintf(error, error_size, "%s", trouble.sentence);
+		free(s);
+		return NULL;
+	}
 	env_opened(s->env);
 	init_lock(s);
 	s->view = (struct view){.get = view_get, .scan = view_scan, .ctx = s->tables};
-	s->applied = load_applied(s);
 	oplog_init(&s->log, s->tables, TABLE_LOG);
 	return s;
-
-no_tables:
-	env_close(s->env);
-no_env:
-	free(s);
-	return NULL;
 }
 
 void
@@ -176,33 +125,31 @@ load_tail(struct store *s, struct core_durable *out)
 void
 store_load(struct store *s, struct core_durable *out)
 {
-	*out = (struct core_durable){.applied = s->applied, .last = s->applied};
-	struct buf row = {0};
-	struct cur c;
-	if (meta_get(s, promised_key, &row, &c)) {
-		out->promised = epoch_get(&c);
-		const uint8_t *id = cur_take(&c, sizeof(out->incarnation.bytes));
-		if (!cur_end(&c))
-			log_fatal("store: row %s is malformed", promised_key);
-		memcpy(out->incarnation.bytes, id, sizeof(out->incarnation.bytes));
-	}
-	buf_free(&row);
+	struct meta meta;
+	struct trouble trouble = {0};
+	if (meta_load(s->tables, TABLE_META, &meta, &trouble) != 0)
+		log_fatal("store: %s", trouble.sentence);
+	*out = (struct core_durable){
+	    .promised = meta.promised,
+	    .incarnation = meta.incarnation,
+	    .formerly = meta.formerly,
+	    .last = meta.applied,
+	    .applied = meta.applied,
+	    .set = meta.set,
+	    .partial_until = meta.partial_until,
+	};
 	load_tail(s, out);
 }
 
 /* ---- Writing (the replicator's thread) ---- */
 
 void
-store_save(struct store *s, struct epoch promised, const struct uuid *incarnation)
+store_save(struct store *s, struct epoch promised, const struct uuid *incarnation,
+    const struct uuid *formerly)
 {
-	struct buf row = {0};
-	buf_u8(&row, ROW_VERSION);
-	epoch_put(&row, promised);
-	buf_add(&row, incarnation->bytes, sizeof(incarnation->bytes));
 	DB_TXN *txn = tables_begin(s->tables);
-	meta_put(s, txn, promised_key, &row);
+	meta_save_promised(s->tables, txn, TABLE_META, promised, incarnation, formerly);
 	tables_commit(txn);
-	buf_free(&row);
 }
 
 void
@@ -239,22 +186,57 @@ store_flush(struct store *s)
 	atomic_fetch_add(&s->flush_nanoseconds, (uint64_t)took);
 }
 
-static void
-apply_effects(struct store *s, DB_TXN *txn, const struct entry *e)
+static _Noreturn void
+refuse_effects(uint64_t seq, const char *why)
 {
-	struct cur c = cur_make(e->effects, e->effects_len);
+	if (seq == 0)
+		log_fatal("store: a copied row %s", why);
+	log_fatal("store: entry %" PRIu64 " %s", seq, why);
+}
+
+void
+store_write_effects(struct store *s, DB_TXN *txn, const void *effects, size_t len, uint64_t seq)
+{
+	struct cur c = cur_make(effects, len);
 	for (struct effect f; effect_next(&c, &f);) {
 		unsigned table = OWN_TABLES + f.table;
 		if (table >= tables_count(s->tables))
-			log_fatal("store: entry %" PRIu64 " writes table %u, which does not exist",
-			    e->at.seq, f.table);
+			refuse_effects(seq, "writes a table that does not exist");
 		if (f.is_delete)
 			tables_delete(s->tables, txn, table, f.key, f.key_len);
 		else
 			tables_put(s->tables, txn, table, f.key, f.key_len, f.value, f.value_len);
 	}
 	if (!cur_ok(&c))
-		log_fatal("store: entry %" PRIu64 " is malformed", e->at.seq);
+		refuse_effects(seq, "is malformed");
+}
+
+static void
+apply_set(struct store *s, DB_TXN *txn, const struct entry *e)
+{
+	struct set set;
+	if (set_decode(e->effects, e->effects_len, &set) != 0)
+		log_fatal("store: entry %" PRIu64 " holds no replica set", e->at.seq);
+	meta_save_set(s->tables, txn, TABLE_META, e->effects, e->effects_len);
+}
+
+static void
+apply_entry(struct store *s, DB_TXN *txn, const struct entry *e)
+{
+	if (e->kind == ENTRY_SET)
+		apply_set(s, txn, e);
+	else
+		store_write_effects(s, txn, e->effects, e->effects_len, e->at.seq);
+}
+
+/* The copied tables are exact from here on. */
+static void
+end_partial(struct store *s, DB_TXN *txn, uint64_t applied)
+{
+	if (s->partial_until == 0 || applied < s->partial_until)
+		return;
+	s->partial_until = 0;
+	meta_save_partial(s->tables, txn, TABLE_META, 0);
 }
 
 void
@@ -269,10 +251,11 @@ store_apply(struct store *s, struct entry *const *entries, size_t count)
 		if (!position_equal(entries[i]->prev, applied))
 			log_fatal("store: entry %" PRIu64 " applied after entry %" PRIu64,
 			    entries[i]->at.seq, applied.seq);
-		apply_effects(s, txn, entries[i]);
+		apply_entry(s, txn, entries[i]);
 		applied = entries[i]->at;
 	}
-	save_applied(s, txn, applied);
+	meta_save_applied(s->tables, txn, TABLE_META, applied);
+	end_partial(s, txn, applied.seq);
 	tables_commit(txn);
 	s->applied = applied;
 	pthread_rwlock_unlock(&s->lock);

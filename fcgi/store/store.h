@@ -3,7 +3,8 @@
  * replication log, the protocol's own few facts, and the service's tables.
  *
  * Who may call what
- *  - One thread, the replicator, writes: save, append, truncate, flush, apply, prune.
+ *  - One thread, the replicator, writes: save, append, truncate, flush, apply, prune, load; and
+ * dumps.
  *  - Any thread reads between store_read_begin and store_read_end: a shared lock that store_apply
  * takes exclusively, so that all rows read in between belong to one applied_seq. No fsync happens
  * under it.
@@ -34,17 +35,33 @@ struct store *store_open(const char *dir, const char *const tables[], unsigned t
 void store_close(struct store *s); /* flushes, checkpoints */
 
 /* What the protocol needs to start. Allocates durable->tail and its entries (the core takes them
- * over). */
+ * over). Before the first write. */
 void store_load(struct store *s, struct core_durable *out);
 
 /* The writer's calls; none is durable before store_flush returns. */
-void store_save(struct store *s, struct epoch promised, const struct uuid *incarnation);
+void store_save(struct store *s, struct epoch promised, const struct uuid *incarnation,
+    const struct uuid *formerly);
 void store_append(struct store *s, struct entry *const *entries, size_t count);
 void store_truncate(struct store *s, uint64_t from_seq);
 void store_flush(struct store *s);
+/* One transaction: rows, applied_seq, the replica set when entries change it, and the end of a
+ * partial store once it is reached. */
 void store_apply(struct store *s, struct entry *const *entries, size_t count);
 void store_prune(
     struct store *s, uint64_t below_seq); /* drops applied log entries with seq < below_seq */
+
+/*
+ * Copying a whole store. At the source, the tables in pieces, in key order: store_dump appends
+ * rows, as effects that put them, as they are applied now: about `max` bytes, but at least one row
+ * when there is one. *cursor (empty at first) becomes where to go on; false: that was the last.
+ *
+ * At the destination, which has no log: rows go in, each call one transaction; from the first one
+ * on the store is partial (core_durable.partial_until is UINT64_MAX). store_load_end says what they
+ * are worth: the log goes on after `base`, and the tables are exact once `until` is applied.
+ */
+bool store_dump(struct store *s, struct buf *cursor, size_t max, struct buf *rows);
+void store_load_rows(struct store *s, const void *rows, size_t len);
+void store_load_end(struct store *s, struct position base, uint64_t until, const struct set *set);
 
 /* Entry `seq` of the log, or NULL. Any thread. Caller frees. */
 struct entry *store_entry(struct store *s, uint64_t seq);

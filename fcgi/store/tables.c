@@ -72,8 +72,8 @@ check_pages(struct tables *t)
 }
 
 struct tables *
-tables_open(struct env *e, const char *dir, const char *const names[], unsigned count, char *error,
-    size_t error_size)
+tables_open(struct env *e, const char *dir, const char *const names[], unsigned count,
+    struct trouble *trouble)
 {
 	struct tables *t = xcalloc(1, sizeof(*t));
 	t->env = e;
@@ -85,7 +85,7 @@ tables_open(struct env *e, const char *dir, const char *const names[], unsigned 
 		rc = check_pages(t);
 	if (rc == 0)
 		return t;
-	env_explain(e, rc, error, error_size);
+	env_explain(e, rc, trouble);
 	tables_close(t);
 	return NULL;
 }

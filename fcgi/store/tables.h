@@ -18,10 +18,10 @@ struct tables;
 /*
  * Creates all tables of a new store in one transaction, or opens those of an existing one; then one
  * that is missing is an error, never an empty table. Reads every page once, so that damage shows
- * now and not to a customer. NULL on failure, with one sentence in `error`.
+ * now and not to a customer. NULL on failure, with the trouble.
  */
 struct tables *tables_open(struct env *e, const char *dir, const char *const names[],
-    unsigned count, char *error, size_t error_size);
+    unsigned count, struct trouble *trouble);
 void tables_close(struct tables *t);
 unsigned tables_count(const struct tables *t);
 

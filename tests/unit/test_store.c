@@ -19,6 +19,8 @@
 
 #include <CUnit/CUnit.h>
 
+#include "fcgi/base/hash.h"
+#include "fcgi/store/tables.h"
 #include "tests/unit/fixture.h"
 #include "tests/unit/suites.h"
 
@@ -84,8 +86,8 @@ test_round_trip(void)
 	CU_ASSERT_EQUAL(d.last.seq, 0);
 	CU_ASSERT_TRUE(uuid_is_nil(&d.incarnation));
 
-	struct uuid incarnation = uuid_random();
-	store_save(f.store, (struct epoch){7, 1}, &incarnation);
+	struct uuid incarnation = uuid_random(), formerly = uuid_random();
+	store_save(f.store, (struct epoch){7, 1}, &incarnation, &formerly);
 	commit(&f, put_entry(&f, ALPHA, "a", "one"));
 	commit(&f, put_entry(&f, BETA, "a", "two"));
 	struct entry *tail = put_entry(&f, ALPHA, "a", "three");
@@ -100,6 +102,9 @@ test_round_trip(void)
 	CU_ASSERT_EQUAL(d.promised.counter, 7);
 	CU_ASSERT_EQUAL(d.promised.replica, 1);
 	CU_ASSERT_TRUE(uuid_equal(&d.incarnation, &incarnation));
+	CU_ASSERT_TRUE(uuid_equal(&d.formerly, &formerly));
+	CU_ASSERT_EQUAL(d.set.count, 0);
+	CU_ASSERT_EQUAL(d.partial_until, 0);
 	CU_ASSERT_EQUAL(d.applied.seq, 2);
 	CU_ASSERT_TRUE(position_equal(d.last, tail->at));
 	CU_ASSERT_EQUAL_FATAL(d.tail_count, 1);
@@ -151,6 +156,66 @@ test_truncate_and_prune(void)
 	free_tail(&d);
 	entry_free(tail[0]);
 	entry_free(tail[1]);
+	fixture_close(&f);
+}
+
+/* ---- The replica set ---- */
+
+static struct set
+make_set(uint32_t min)
+{
+	return (struct set){
+	    .primary = 2,
+	    .min = min,
+	    .count = 2,
+	    .member = {{1, "127.0.0.1:9080", true}, {2, "127.0.0.1:9082", true}},
+	};
+}
+
+static struct entry *
+set_entry(struct fixture *f, const struct set *set)
+{
+	struct buf effects = {0};
+	set_encode(set, &effects);
+	struct entry_parts parts = {.kind = ENTRY_SET,
+	    .at = {{1, 1}, f->last.seq + 1},
+	    .prev = f->last,
+	    .effects = effects.data,
+	    .effects_len = effects.len};
+	struct entry *e = entry_new(&parts);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+	f->last = e->at;
+	buf_free(&effects);
+	return e;
+}
+
+static void
+test_set_is_of_the_applied_entry(void)
+{
+	struct fixture f;
+	struct core_durable d;
+	struct set one = make_set(1), two = make_set(2);
+	fixture_open(&f, tables, 2);
+	commit(&f, set_entry(&f, &two));
+	commit(&f, put_entry(&f, ALPHA, "a", "one"));
+	struct entry *tail = set_entry(&f, &one);
+	store_append(f.store, &tail, 1);
+	fixture_reopen(&f);
+	store_load(f.store, &d);
+	CU_ASSERT_EQUAL(d.applied.seq, 2);
+	CU_ASSERT_EQUAL(d.last.seq, 3);
+	CU_ASSERT_EQUAL(d.set.min, 2);
+	CU_ASSERT_EQUAL(d.set.count, 2);
+	CU_ASSERT_EQUAL(d.set.primary, 2);
+	CU_ASSERT_STRING_EQUAL(d.set.member[1].address, "127.0.0.1:9082");
+	check_row(&f, ALPHA, "a", "one");
+	store_apply(f.store, d.tail, d.tail_count);
+	free_tail(&d);
+	fixture_reopen(&f);
+	store_load(f.store, &d);
+	CU_ASSERT_EQUAL(d.applied.seq, 3);
+	CU_ASSERT_EQUAL(d.set.min, 1);
+	entry_free(tail);
 	fixture_close(&f);
 }
 
@@ -232,6 +297,180 @@ test_long_rows(void)
 	CU_ASSERT_EQUAL(all.longest, sizeof(value));
 	buf_free(&effects);
 	buf_free(&back);
+	fixture_close(&f);
+}
+
+/* ---- Copying a store ---- */
+
+struct digest {
+	uint64_t rows, sum;
+};
+
+static bool
+digest_row(void *arg, const uint8_t *key, size_t key_len, const uint8_t *value, size_t value_len)
+{
+	struct digest *d = arg;
+	d->rows++;
+	d->sum = d->sum * 31 + hash64(key, key_len);
+	d->sum = d->sum * 31 + hash64(value, value_len);
+	return true;
+}
+
+static struct digest
+digest_store(struct fixture *f)
+{
+	struct digest d = {0};
+	const struct view *v = store_view(f->store);
+	for (uint8_t table = ALPHA; table <= BETA; table++)
+		v->scan(v->ctx, table, NULL, 0, digest_row, &d);
+	return d;
+}
+
+/* Rows of many lengths, all over both tables; some go again. */
+static struct entry *
+random_entry(struct fixture *f, unsigned rows)
+{
+	static const char text[3000] = {'x'};
+	struct buf effects = {0};
+	char key[32];
+	for (unsigned i = 0; i < rows; i++) {
+		uint8_t table = (uint8_t)(rand() % 2);
+		int len = snprintf(key, sizeof(key), "%d", rand() % 3000);
+		if (rand() % 4 == 0)
+			effect_delete(&effects, table, key, (size_t)len);
+		else
+			effect_put(&effects, table, key, (size_t)len, text,
+			    (size_t)(rand() % 50 == 0 ? rand() % 3000 : rand() % 100));
+	}
+	struct entry *e = make_entry(f, &effects);
+	buf_free(&effects);
+	return e;
+}
+
+/* Copies the tables while the source goes on; returns the source's applied seq at the end. */
+static uint64_t
+copy_tables(struct fixture *from, struct fixture *to, size_t max)
+{
+	struct buf cursor = {0}, rows = {0};
+	unsigned pieces = 0;
+	for (bool more = true; more; pieces++) {
+		buf_clear(&rows);
+		more = store_dump(from->store, &cursor, max, &rows);
+		CU_ASSERT_TRUE(rows.len < max + 3100);
+		store_load_rows(to->store, rows.data, rows.len);
+		if (more)
+			commit(from, random_entry(from, 20));
+	}
+	CU_ASSERT_TRUE(pieces > 10);
+	buf_free(&cursor);
+	buf_free(&rows);
+	return from->last.seq;
+}
+
+static void
+replay(struct fixture *from, struct fixture *to, uint64_t first, uint64_t last)
+{
+	for (uint64_t seq = first; seq <= last; seq++) {
+		struct entry *e = store_entry(from->store, seq);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+		commit(to, e);
+	}
+}
+
+static void
+test_copy_while_writing(void)
+{
+	struct fixture from, to;
+	struct core_durable d;
+	struct set set = make_set(2);
+	fixture_open(&from, tables, 2);
+	fixture_open(&to, tables, 2);
+	for (int i = 0; i < 10; i++)
+		commit(&from, random_entry(&from, 400));
+	struct position base = from.last;
+	uint64_t until = copy_tables(&from, &to, 10000);
+	CU_ASSERT_TRUE(until > base.seq + 10);
+	store_load_end(to.store, base, until, &set);
+	fixture_reopen(&to);
+	store_load(to.store, &d);
+	CU_ASSERT_TRUE(position_equal(d.applied, base) && position_equal(d.last, base));
+	CU_ASSERT_EQUAL(d.partial_until, until);
+	CU_ASSERT_EQUAL(d.set.count, 2);
+	CU_ASSERT_EQUAL(store_log_first(to.store), 0);
+
+	commit(&from, random_entry(&from, 20));
+	replay(&from, &to, base.seq + 1, until - 1);
+	fixture_reopen(&to);
+	store_load(to.store, &d);
+	CU_ASSERT_EQUAL(d.applied.seq, until - 1);
+	CU_ASSERT_EQUAL(d.partial_until, until);
+	CU_ASSERT_EQUAL(store_log_first(to.store), base.seq + 1);
+	replay(&from, &to, until, until + 1);
+	fixture_reopen(&to);
+	store_load(to.store, &d);
+	CU_ASSERT_EQUAL(d.partial_until, 0);
+	struct digest a = digest_store(&from), b = digest_store(&to);
+	CU_ASSERT_TRUE(a.rows > 2000);
+	CU_ASSERT_TRUE(a.rows == b.rows && a.sum == b.sum);
+	fixture_close(&from);
+	fixture_close(&to);
+}
+
+static void
+test_copy_of_nothing_and_of_long_rows(void)
+{
+	struct fixture f;
+	struct buf cursor = {0}, rows = {0};
+	static uint8_t value[5000];
+	fixture_open(&f, tables, 2);
+	CU_ASSERT_FALSE(store_dump(f.store, &cursor, 1000, &rows));
+	CU_ASSERT_EQUAL(rows.len, 0);
+	struct buf effects = {0};
+	effect_put(&effects, BETA, "1", 1, value, sizeof(value));
+	effect_put(&effects, BETA, "2", 1, value, sizeof(value));
+	commit(&f, make_entry(&f, &effects));
+	buf_clear(&cursor);
+	CU_ASSERT_TRUE(store_dump(f.store, &cursor, 0, &rows));
+	CU_ASSERT_FALSE(store_dump(f.store, &cursor, 0, &rows));
+	CU_ASSERT_EQUAL(rows.len, effects.len);
+	CU_ASSERT_EQUAL(memcmp(rows.data, effects.data, rows.len), 0);
+	buf_free(&effects);
+	buf_free(&cursor);
+	buf_free(&rows);
+	fixture_close(&f);
+}
+
+static void
+load_and_die(void *arg)
+{
+	struct fixture *f = arg;
+	char error[500];
+	struct buf rows = {0};
+	f->store = fixture_try_open(f, error, sizeof(error));
+	effect_put(&rows, ALPHA, "a", 1, "one", 3);
+	store_load_rows(f->store, rows.data, rows.len);
+	store_flush(f->store);
+	effect_put(&rows, ALPHA, "b", 1, "two", 3);
+	store_load_rows(f->store, rows.data, rows.len);
+	_exit(77);
+}
+
+static void
+test_crash_while_copying(void)
+{
+	struct fixture f;
+	struct core_durable d;
+	char error[500];
+	fixture_open(&f, tables, 2);
+	store_close(f.store);
+	CU_ASSERT_EQUAL(WEXITSTATUS(fixture_fork(load_and_die, &f)), 77);
+	f.store = fixture_try_open(&f, error, sizeof(error));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f.store);
+	store_load(f.store, &d);
+	CU_ASSERT_EQUAL(d.partial_until, UINT64_MAX);
+	CU_ASSERT_EQUAL(d.applied.seq, 0);
+	CU_ASSERT_EQUAL(d.last.seq, 0);
+	check_row(&f, ALPHA, "a", "one");
 	fixture_close(&f);
 }
 
@@ -429,6 +668,42 @@ test_one_opener_only(void)
 	fixture_close(&f);
 	CU_ASSERT_PTR_NULL(store_open("/dev/null/db", tables, 2, 1 << 20, error, sizeof(error)));
 	CU_ASSERT_PTR_NOT_NULL(strstr(error, "/dev/null/db"));
+}
+
+/* A store whose row `applied` is of format `version`. */
+static void
+write_format(const char *dir, uint8_t version)
+{
+	static const char *const names[] = {"meta", "log", "alpha", "beta"};
+	struct trouble trouble = {0};
+	struct env *e = env_open(dir, 1 << 20, &trouble);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+	struct tables *t = tables_open(e, dir, names, 4, &trouble);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(t);
+	env_opened(e);
+	DB_TXN *txn = tables_begin(t);
+	tables_put(t, txn, 0, "applied", 7, &version, 1);
+	tables_commit(txn);
+	env_flush(e);
+	tables_close(t);
+	env_close(e);
+}
+
+static void
+test_other_formats_are_refused(void)
+{
+	struct fixture f;
+	char error[500] = "";
+	fixture_open(&f, tables, 2);
+	store_close(f.store);
+	write_format(f.dir, 1);
+	CU_ASSERT_PTR_NULL(fixture_try_open(&f, error, sizeof(error)));
+	CU_ASSERT_PTR_NOT_NULL(strstr(error, "was written by an older program"));
+	write_format(f.dir, 200);
+	CU_ASSERT_PTR_NULL(fixture_try_open(&f, error, sizeof(error)));
+	CU_ASSERT_PTR_NOT_NULL(strstr(error, "was written by a newer program"));
+	f.store = NULL;
+	fixture_close(&f);
 }
 
 /* Berkeley DB leaks what it had of a damaged environment, so a child tries. */
@@ -656,6 +931,11 @@ register_store(void)
 	CU_TestInfo tests[] = {
 	    {"what is written is there after a restart", test_round_trip},
 	    {"truncate and prune", test_truncate_and_prune},
+	    {"the set is that of the last applied entry", test_set_is_of_the_applied_entry},
+	    {"a copy made while writing, then the log", test_copy_while_writing},
+	    {"a copy of nothing, and of long rows", test_copy_of_nothing_and_of_long_rows},
+	    {"a crash between two pieces of a copy", test_crash_while_copying},
+	    {"stores of other formats are refused", test_other_formats_are_refused},
 	    {"scans, and an apply of 16,000 rows", test_scan_and_large_apply},
 	    {"rows longer than a page", test_long_rows},
 	    {"reads beside applies are of one applied_seq", test_reads_are_of_one_applied_seq},
