@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "fcgi/base/xalloc.h"
 #include "replica/core/core_internal.h"
@@ -37,6 +38,26 @@ act_save(struct core *c)
 	struct core_action *a = act(c, ACT_SAVE);
 	a->save.promised = c->promised;
 	a->save.incarnation = c->incarnation;
+	a->save.formerly = c->formerly;
+}
+
+void
+act_peer(struct core *c, uint32_t id, const char *address)
+{
+	size_t size = strlen(address) + 1;
+	char *copy = keep(c, xcalloc(1, size));
+
+	memcpy(copy, address, size);
+	struct core_action *a = act(c, ACT_PEER);
+	a->peer.id = id;
+	a->peer.address = copy;
+}
+
+void
+act_abandon(struct core *c)
+{
+	c->abandoned = true;
+	act(c, ACT_ABANDON);
 }
 
 void
@@ -48,12 +69,6 @@ act_answer(struct core *c, uint64_t ticket, enum core_result result, const uint8
 	a->result = result;
 	a->answer = answer;
 	a->answer_len = answer_len;
-}
-
-void
-act_gate(struct core *c, bool open)
-{
-	act(c, ACT_GATE)->open = open;
 }
 
 void
@@ -70,10 +85,23 @@ act_send(struct core *c, enum message_kind kind, uint32_t to)
 	m->from = c->self;
 	m->to = to;
 	m->epoch = c->promised;
-	m->incarnation = c->incarnation;
+	if (c->partial_until == 0 || PLANTED(PARTIAL))
+		m->incarnation = c->incarnation;
+	m->formerly = c->formerly;
 	m->boot = c->boot;
 	m->last = c->last;
 	m->commit = c->applied;
+	return m;
+}
+
+struct message *
+act_reply(struct core *c, const struct message *request, enum message_verdict verdict)
+{
+	struct message *m = act_send(c, request->kind + 1, request->from);
+	m->verdict = verdict;
+	m->peer_boot = request->boot;
+	m->request = request->request;
+	m->chunk = request->chunk;
 	return m;
 }
 

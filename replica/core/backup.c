@@ -1,30 +1,6 @@
-/* A backup: answers what a primary asks, and holds back its own readers until it is confirmed. */
+/* A backup: answers what a primary or a candidate asks. Its readers are held back until a primary
+ * has confirmed that it has everything. */
 #include "replica/core/core_internal.h"
-
-void
-backup_start(struct core *c)
-{
-	c->phase = CORE_JOINING;
-	if (PLANTED(CONFIRM)) {
-		c->phase = CORE_IN_SYNC;
-		act_gate(c, true);
-	}
-}
-
-static struct message *
-reply(struct core *c, const struct message *m, enum message_verdict verdict)
-{
-	static const enum message_kind answers[] = {
-	    [MSG_PROMISE] = MSG_PROMISED,
-	    [MSG_FETCH] = MSG_FETCHED,
-	    [MSG_APPEND] = MSG_APPENDED,
-	};
-	struct message *answer = act_send(c, answers[m->kind], m->from);
-	answer->verdict = verdict;
-	answer->peer_boot = m->boot;
-	answer->request = m->request;
-	return answer;
-}
 
 /* Every start takes a new epoch (R1), so a promise is asked for again by the same process only: a
  * primary that lost its disk, and with it the count, is told to take a higher one. */
@@ -34,6 +10,8 @@ is_old(const struct core *c, const struct message *m)
 	int order = epoch_compare(m->epoch, c->promised);
 	bool again = order == 0 && m->kind == MSG_PROMISE;
 
+	if (PLANTED(FENCE) && m->kind == MSG_APPEND)
+		return false;
 	return order < 0 || (again && m->boot != c->promised_to && !PLANTED(R1));
 }
 
@@ -49,9 +27,19 @@ follow(struct core *c, struct epoch e)
 }
 
 static void
+promise(struct core *c, const struct message *m)
+{
+	follow(c, m->epoch);
+	if (c->role == CORE_PRIMARY)
+		primary_step_down(c);
+	c->promised_to = m->boot;
+	act_reply(c, m, VERDICT_OK)->set = c->set;
+}
+
+static void
 fetched(struct core *c, const struct message *m)
 {
-	struct message *answer = reply(c, m, VERDICT_OK);
+	struct message *answer = act_reply(c, m, VERDICT_OK);
 
 	if (!log_holds(c, m->prev) || !log_fill(c, answer, m->prev)) {
 		answer->verdict = VERDICT_GAP;
@@ -60,16 +48,20 @@ fetched(struct core *c, const struct message *m)
 }
 
 /* An empty store takes the primary's history, but not from a message that was meant for what was
- * here before: such a one may tell of entries that were never decided. */
+ * here before: such a one may tell of entries that were never decided. It is as good as empty until
+ * it has all that the primary has now. */
 static bool
 join_history(struct core *c, const struct message *m)
 {
 	if (!uuid_is_nil(&c->incarnation))
 		return true;
-	if (m->peer_boot != c->boot)
+	if (m->peer_boot != c->boot || c->loaded != 0)
 		return false;
 	c->incarnation = m->incarnation;
+	c->formerly = m->formerly;
+	c->phase = CORE_LOADING;
 	act_save(c);
+	log_begin(c, (struct position){0}, &c->applied_set, m->last.seq);
 	act(c, ACT_FLUSH);
 	return true;
 }
@@ -79,48 +71,89 @@ static void
 confirm(struct core *c, const struct message *m)
 {
 	if (c->phase == CORE_IN_SYNC || m->peer_boot != c->boot ||
-	    !position_equal(m->last, c->last))
+	    !position_equal(m->last, c->last) || empty_is(c))
 		return;
 	c->phase = CORE_IN_SYNC;
 	act_floor_all(c);
-	act_gate(c, true);
 }
 
 static void
 append(struct core *c, const struct message *m)
 {
+	lease_taken(c, m);
 	bool joined = join_history(c, m);
 	/* What is applied is committed, so every primary's log begins with it. */
-	bool fits = joined && (m->prev.seq <= c->applied.seq || log_holds(c, m->prev));
+	bool fits =
+	    joined && (PLANTED(PREV) || m->prev.seq <= c->applied.seq || log_holds(c, m->prev));
 
 	if (fits && log_place(c, m->entries, m->entry_count)) {
 		confirm(c, m);
-		reply(c, m, VERDICT_OK);
+		act_reply(c, m, VERDICT_OK);
 	} else {
-		reply(c, m, VERDICT_GAP);
+		act_reply(c, m, VERDICT_GAP);
 	}
+	lease_answered(c, m);
 	if (joined)
 		log_commit(c, m->commit); /* after the answer, which the primary waits for */
+	if (c->phase == CORE_LOADING && !empty_is(c))
+		c->phase = CORE_JOINING;
+}
+
+static void
+hello(struct core *c, const struct message *m)
+{
+	if (c->loaded == 0 && c->partial_until == 0)
+		act_reply(c, m, VERDICT_OK)->set = c->set;
+}
+
+/* Only the primary of our set can hand over, and it stops reading before it says so. */
+static void
+handed(struct core *c, const struct message *m)
+{
+	bool ours = m->from == c->set.primary && m->peer_boot == c->boot;
+
+	if (c->role == CORE_BACKUP && ours && !empty_is(c) && set_find(&c->set, c->self) != NULL) {
+		act_reply(c, m, VERDICT_OK);
+		campaign_promote(c, false, false);
+	}
+}
+
+/* In the words of an epoch, by the replica that has it. */
+static void
+follow_primary(struct core *c, const struct message *m)
+{
+	if (m->epoch.replica != m->from)
+		return;
+	if (is_old(c, m)) {
+		act_reply(c, m, VERDICT_OLD_EPOCH);
+		return;
+	}
+	if (m->kind == MSG_PROMISE) {
+		promise(c, m);
+		return;
+	}
+	if (c->role == CORE_PRIMARY && epoch_compare(m->epoch, c->promised) <= 0)
+		return;
+	follow(c, m->epoch);
+	if (c->role == CORE_PRIMARY)
+		primary_step_down(c);
+	if (m->kind == MSG_FETCH)
+		fetched(c, m);
+	else if (m->kind == MSG_APPEND)
+		append(c, m);
+	else if (m->kind == MSG_LOAD)
+		load_take(c, m);
 }
 
 void
 backup_message(struct core *c, const struct message *m)
 {
-	if (is_old(c, m)) {
-		reply(c, m, VERDICT_OLD_EPOCH);
-		return;
-	}
-	if (!core_history_agrees(c, m)) {
-		reply(c, m, VERDICT_OTHER_HISTORY);
-		return;
-	}
-	follow(c, m->epoch);
-	if (m->kind == MSG_PROMISE) {
-		c->promised_to = m->boot;
-		reply(c, m, VERDICT_OK);
-	}
-	if (m->kind == MSG_FETCH)
-		fetched(c, m);
-	if (m->kind == MSG_APPEND)
-		append(c, m);
+	if (m->kind == MSG_HELLO)
+		hello(c, m);
+	else if (!core_history_agrees(c, m))
+		act_reply(c, m, VERDICT_OTHER_HISTORY);
+	else if (m->kind == MSG_HAND_OVER)
+		handed(c, m);
+	else
+		follow_primary(c, m);
 }

@@ -39,7 +39,7 @@ void
 batch_submit(struct core *c, struct op **ops, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (c->role != CORE_PRIMARY || c->phase == CORE_FENCED)
+		if (c->role != CORE_PRIMARY)
 			answer_and_free(c, ops[i], CORE_NOT_PRIMARY);
 		else if (c->queue->count == CORE_QUEUE_MAX)
 			answer_and_free(c, ops[i], CORE_OVERLOADED);
@@ -84,7 +84,7 @@ static struct entry *
 make_entry(struct core *c, const struct op *op)
 {
 	struct outcome out = {0};
-	uint64_t time_ms = c->wall > c->last_time ? c->wall : c->last_time;
+	uint64_t time_ms = log_time(c);
 
 	c->machine->execute(c->machine->ctx, op, time_ms, &out);
 	struct entry_parts parts = {
@@ -159,9 +159,10 @@ start_batch(struct core *c)
 	c->batched_ops += c->tail_count;
 	act_entries(c, ACT_MARK, c->tail, c->tail_count);
 	for (unsigned i = 0; i < c->peer_count; i++) {
-		c->peers[i].attempts = 0;
-		c->peers[i].gaps = 0;
-		peer_send(c, &c->peers[i]);
+		struct peer *p = &c->peers[i];
+		p->gaps = 0;
+		if (set_in_sync(&c->set, p->id))
+			peer_send(c, p);
 	}
 	if (!PLANTED(FLOORS))
 		act_entries(c, ACT_FLOOR, c->tail, c->tail_count);
@@ -169,25 +170,28 @@ start_batch(struct core *c)
 	act(c, ACT_FLUSH);
 }
 
-/* One batch at a time, and only when every backup is there to take it. */
+/* One batch at a time, and only when every member in sync is there to take it. */
 static bool
 may_start(const struct core *c)
 {
-	if (c->phase != CORE_ACTIVE || primary_in_flight(c) || !primary_all_match(c))
+	if (c->phase != CORE_ACTIVE || primary_in_flight(c) || !primary_all_match(c) ||
+	    c->heir != 0)
 		return false;
 	for (unsigned i = 0; i < c->peer_count; i++) {
-		if (!c->peers[i].reachable)
+		const struct peer *p = &c->peers[i];
+		if (set_in_sync(&c->set, p->id) && !p->reachable)
 			return false;
 	}
 	return c->queue->count > 0;
 }
 
 /* "Not applied" must be true of the operation, not only of this call: an earlier one with the same
- * id may have decided or prepared it, here or (before the logs are compared) at a backup. */
+ * id may have decided or prepared it, here or (before this term has its first committed entry) in a
+ * log that could still be the longest. */
 static void
 refuse(struct core *c, struct op *op)
 {
-	bool log_known = c->phase == CORE_TAIL || c->phase == CORE_ACTIVE;
+	bool log_known = c->phase == CORE_ACTIVE;
 
 	if (answer_if_decided(c, op))
 		return;

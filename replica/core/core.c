@@ -10,6 +10,9 @@ take_over_log(struct core *c, const struct core_durable *durable)
 {
 	c->promised = durable->promised;
 	c->incarnation = durable->incarnation;
+	c->formerly = durable->formerly;
+	c->applied_set = durable->set;
+	c->partial_until = durable->partial_until;
 	c->applied = durable->applied;
 	c->last = durable->last;
 	c->tail = durable->tail;
@@ -31,16 +34,12 @@ core_new(const struct core_config *config, const struct core_durable *durable)
 	struct core *c = xcalloc(1, sizeof(*c));
 
 	c->self = config->self;
-	c->role = config->role;
+	c->role = CORE_BACKUP;
 	c->boot = config->boot;
 	c->incarnation_if_new = config->incarnation_if_new;
 	c->machine = config->machine;
-	for (unsigned i = 0; i < config->member_count; i++) {
-		if (config->members[i] != config->self)
-			c->peers[c->peer_count++].id = config->members[i];
-	}
-	if (c->role == CORE_PRIMARY)
-		c->queue = xcalloc(1, sizeof(*c->queue));
+	c->first = config->first;
+	c->queue = xcalloc(1, sizeof(*c->queue));
 	take_over_log(c, durable);
 	return c;
 }
@@ -53,7 +52,9 @@ core_free(struct core *c)
 	actions_reset(c);
 	for (size_t i = 0; i < c->tail_count; i++)
 		entry_free(c->tail[i]);
-	for (size_t i = 0; c->queue != NULL && i < c->queue->count; i++)
+	for (unsigned i = 0; i < c->peer_count; i++)
+		load_stop(&c->peers[i]);
+	for (size_t i = 0; i < c->queue->count; i++)
 		op_free(c->queue->slots[(c->queue->head + i) % CORE_QUEUE_MAX].op);
 	free(c->queue);
 	free(c->tail);
@@ -81,9 +82,30 @@ begin_step(struct core *c, uint64_t now, uint64_t wall)
 static const struct core_actions *
 end_step(struct core *c)
 {
-	if (c->role == CORE_PRIMARY && c->phase != CORE_FENCED)
+	if (c->phase == CORE_EMPTY) {
+		empty_run(c);
+		for (unsigned i = 0; i < c->peer_count && c->phase == CORE_EMPTY; i++)
+			peer_run(c, &c->peers[i]);
+	}
+	if (c->role == CORE_PRIMARY)
 		primary_run(c);
+	if (!c->abandoned)
+		lease_run(c);
 	return &c->actions;
+}
+
+/* Whoever was primary goes on, unless it has promised to follow another since. */
+static void
+take_up_role(struct core *c)
+{
+	if (uuid_is_nil(&c->incarnation))
+		empty_start(c);
+	else if (c->partial_until != 0 && !PLANTED(PARTIAL))
+		c->phase = CORE_LOADING;
+	else if (c->set.primary == c->self && c->promised.replica == c->self)
+		campaign_start(c, PLANTED(R1) ? c->promised.counter : c->promised.counter + 1);
+	else
+		c->phase = PLANTED(CONFIRM) ? CORE_IN_SYNC : CORE_JOINING;
 }
 
 /* At every start: what the log holds above applied_seq may be committed, so its keys are dirty
@@ -93,14 +115,13 @@ const struct core_actions *
 core_start(struct core *c, uint64_t now)
 {
 	begin_step(c, now, 0);
+	c->started = now;
+	log_find_sets(c);
 	if (!uuid_is_nil(&c->incarnation))
 		act_floor_all(c);
 	if (!PLANTED(R3))
 		act_entries(c, ACT_MARK, c->tail, c->tail_count);
-	if (c->role == CORE_BACKUP)
-		backup_start(c);
-	else
-		primary_start(c);
+	take_up_role(c);
 	return end_step(c);
 }
 
@@ -111,21 +132,30 @@ core_tick(struct core *c, uint64_t now, uint64_t wall)
 	return end_step(c);
 }
 
+/* Our history was given up for the sender's, which began with a copy of a part of it. */
+static bool
+superseded(const struct core *c, const struct message *m)
+{
+	return !uuid_is_nil(&m->formerly) && uuid_equal(&m->formerly, &c->incarnation) &&
+	       !core_history_agrees(c, m) && epoch_compare(m->epoch, c->promised) > 0;
+}
+
 const struct core_actions *
 core_message(struct core *c, uint64_t now, uint64_t wall, const struct message *m)
 {
 	begin_step(c, now, wall);
 	struct peer *p = peer_find(c, m->from);
-	bool answer = message_is_answer(m);
-	if (p != NULL && m->to == c->self) {
-		if (c->role == CORE_PRIMARY && answer && c->phase != CORE_FENCED)
-			peer_answer(c, p, m);
-		else if (c->role == CORE_PRIMARY && !answer)
-			primary_request(c, m);
-		else if (c->role == CORE_BACKUP && !answer && m->epoch.replica == m->from)
-			backup_message(c, m);
+	if (c->abandoned || m->to != c->self || m->from == c->self)
+		return &c->actions;
+	if (superseded(c, m)) {
+		act_abandon(c);
+		return &c->actions;
 	}
-	return end_step(c);
+	if (!message_is_answer(m))
+		backup_message(c, m);
+	else if (p != NULL)
+		peer_answer(c, p, m);
+	return c->abandoned ? &c->actions : end_step(c);
 }
 
 const struct core_actions *
@@ -137,11 +167,19 @@ core_submit(struct core *c, uint64_t now, uint64_t wall, struct op **ops, size_t
 }
 
 const struct core_actions *
+core_command(struct core *c, uint64_t now, uint64_t wall, const struct core_command *command)
+{
+	begin_step(c, now, wall);
+	members_command(c, command);
+	return end_step(c);
+}
+
+const struct core_actions *
 core_send_failed(struct core *c, uint64_t now, uint64_t wall, uint32_t to, uint64_t request)
 {
 	begin_step(c, now, wall);
 	struct peer *p = peer_find(c, to);
-	if (c->role == CORE_PRIMARY && p != NULL && request != 0 && p->request == request)
+	if (p != NULL && request != 0 && p->request == request)
 		peer_failed(c, p);
 	return end_step(c);
 }
@@ -149,11 +187,13 @@ core_send_failed(struct core *c, uint64_t now, uint64_t wall, uint32_t to, uint6
 uint64_t
 core_deadline(const struct core *c)
 {
-	if (c->role != CORE_PRIMARY || c->phase == CORE_FENCED)
+	if (c->abandoned || (c->role == CORE_BACKUP && c->phase != CORE_EMPTY))
 		return UINT64_MAX;
 	if (c->applying)
 		return c->now; /* what waits for the tables can go on */
-	uint64_t earliest = batch_deadline(c);
+	uint64_t earliest = batch_deadline(c), members = members_deadline(c);
+	if (members < earliest)
+		earliest = members;
 	for (unsigned i = 0; i < c->peer_count; i++) {
 		if (c->peers[i].due < earliest)
 			earliest = c->peers[i].due;
@@ -170,10 +210,12 @@ in_doubt(const struct core *c)
 static bool
 writable(const struct core *c)
 {
-	bool ready = c->phase == CORE_ACTIVE && !in_doubt(c);
+	bool ready = c->phase == CORE_ACTIVE && !in_doubt(c) && c->heir == 0;
 
 	for (unsigned i = 0; i < c->peer_count; i++) {
 		const struct peer *p = &c->peers[i];
+		if (!primary_needs(c, p->id))
+			continue;
 		ready &= p->reachable;
 		ready &= primary_in_flight(c) || position_equal(p->match, c->last);
 	}
@@ -193,7 +235,10 @@ core_status(const struct core *c, struct core_status *out)
 	    .applied = c->applied.seq,
 	    .in_doubt = in_doubt(c),
 	    .writable = c->role == CORE_PRIMARY && writable(c),
-	    .queued = c->queue != NULL ? c->queue->count : 0,
+	    .set = c->set,
+	    .partial_until = c->partial_until,
+	    .read_until = c->read_until,
+	    .queued = c->queue->count,
 	    .batches = c->batches,
 	    .batched_ops = c->batched_ops,
 	    .peer_count = c->role == CORE_PRIMARY ? c->peer_count : 0,
@@ -202,7 +247,9 @@ core_status(const struct core *c, struct core_status *out)
 		const struct peer *p = &c->peers[i];
 		out->peers[i].id = p->id;
 		out->peers[i].reachable = p->reachable;
-		out->peers[i].in_sync = position_equal(p->match, c->last);
+		out->peers[i].matches = position_equal(p->match, c->last);
+		out->peers[i].loading = p->load.active;
+		out->peers[i].chunk = p->load.chunk;
 		out->peers[i].last = p->last;
 	}
 }

@@ -120,8 +120,9 @@ enum core_action_kind {
 	ACT_GATE,      /* gate_set_open(.gate.open, .gate.until) */
 	ACT_LOAD,      /* .rows (effects) into the tables of a store without log, which is partial
 			  from then on: partial_until is UINT64_MAX */
-	ACT_LOADED,    /* applied_seq and the end of the log are .loaded.base, the set is
-			  .loaded.set, partial_until is .loaded.until; then gate_set_applied */
+	ACT_LOADED,    /* applied_seq and the end of the log are .loaded.base (which may be 0), the
+			  set is .loaded.set (.count may be 0), partial_until is .loaded.until; then
+			  gate_set_applied */
 	ACT_TOLD,      /* .told.result to whoever gave the command .told.ticket */
 	ACT_ABANDON    /* this store is of no use here any more: the process sets it aside and ends,
 			  to start again with an empty one. Always the last action */

@@ -14,8 +14,9 @@ log_tail_at(const struct core *c, uint64_t seq)
 	return c->tail[seq - c->applied.seq - 1];
 }
 
-bool
-log_position(const struct core *c, uint64_t seq, struct position *out)
+/* False: this place of the log can't be read (beyond its end, or pruned). */
+static bool
+position_at(const struct core *c, uint64_t seq, struct position *out)
 {
 	*out = (struct position){.seq = seq};
 	if (seq == 0)
@@ -43,7 +44,35 @@ bool
 log_holds(const struct core *c, struct position at)
 {
 	struct position own;
-	return log_position(c, at.seq, &own) && position_equal(own, at);
+	return position_at(c, at.seq, &own) && position_equal(own, at);
+}
+
+bool
+log_reaches(const struct core *c, uint64_t seq)
+{
+	uint64_t first = c->machine->log_first(c->machine->ctx);
+	return seq >= c->applied.seq || (first != 0 && first <= seq + 1);
+}
+
+uint64_t
+log_time(const struct core *c)
+{
+	return c->wall > c->last_time ? c->wall : c->last_time;
+}
+
+void
+log_find_sets(struct core *c)
+{
+	c->set = c->applied_set;
+	c->leases = set_needs_leases(&c->set);
+	for (size_t i = 0; i < c->tail_count; i++) {
+		const struct entry *e = c->tail[i];
+		if (e->kind != ENTRY_SET)
+			continue;
+		set_decode(e->effects, e->effects_len, &c->set); /* was checked with the entry */
+		c->leases |= set_needs_leases(&c->set);
+	}
+	members_learn_peers(c);
 }
 
 void
@@ -56,6 +85,8 @@ log_push(struct core *c, struct entry *e)
 	c->tail[c->tail_count++] = e;
 	c->last = e->at;
 	c->last_time = e->time_ms;
+	if (e->kind == ENTRY_SET)
+		log_find_sets(c);
 }
 
 /* Is this very entry here already? Applied entries are committed, so any primary's are the same. */
@@ -80,6 +111,7 @@ truncate_tail(struct core *c, uint64_t from_seq)
 		keep(c, c->tail[i]);
 	c->tail_count = left;
 	c->last = left > 0 ? c->tail[left - 1]->at : c->applied;
+	log_find_sets(c);
 }
 
 /* Makes room for an entry that is not held. R7: an applied entry never goes, nor one made in the
@@ -124,7 +156,9 @@ log_place(struct core *c, struct entry *const *entries, size_t count)
 	if (added > 0) {
 		/* What is applied was skipped unread: a sender of another past shows here at the
 		 * latest. */
-		if (!log_holds(c, entries[known]->prev) || !make_room(c, entries[known]->at.seq))
+		if (!PLANTED(PREV) && !log_holds(c, entries[known]->prev))
+			return false;
+		if (!make_room(c, entries[known]->at.seq))
 			return false;
 		for (size_t i = known; i < count; i++)
 			log_push(c, entry_copy(entries[i]));
@@ -140,16 +174,38 @@ void
 log_apply(struct core *c, uint64_t seq)
 {
 	size_t count = (size_t)(seq - c->applied.seq);
+	bool sets = false;
 
 	if (count == 0)
 		return;
 	act_entries(c, ACT_APPLY, c->tail, count);
-	for (size_t i = 0; i < count; i++)
-		keep(c, c->tail[i]);
+	for (size_t i = 0; i < count; i++) {
+		const struct entry *e = keep(c, c->tail[i]);
+		if (e->kind == ENTRY_SET)
+			sets = set_decode(e->effects, e->effects_len, &c->applied_set) == 0;
+	}
 	c->applied = c->tail[count - 1]->at;
 	c->tail_count -= count;
 	memmove(c->tail, c->tail + count, c->tail_count * sizeof(struct entry *));
 	c->applying = true;
+	if (c->applied.seq >= c->partial_until)
+		c->partial_until = 0;
+	if (sets)
+		log_find_sets(c);
+	members_applied(c);
+}
+
+void
+log_begin(struct core *c, struct position base, const struct set *set, uint64_t until)
+{
+	c->applied = c->last = base;
+	c->applied_set = *set;
+	c->partial_until = until > base.seq ? until : 0;
+	struct core_action *a = act(c, ACT_LOADED);
+	a->loaded.base = base;
+	a->loaded.until = c->partial_until;
+	a->loaded.set = &c->applied_set;
+	log_find_sets(c);
 }
 
 void

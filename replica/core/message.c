@@ -90,7 +90,11 @@ get_header(struct cur *c, struct message *m)
 	m->chunk = cur_u32(c);
 	m->until = cur_u64(c);
 	get_set(c, &m->set);
-	m->rows = cur_bytes(c, &m->rows_len);
+	const uint8_t *rows = cur_bytes(c, &m->rows_len);
+	if (m->rows_len > 0) {
+		m->rows = xcalloc(1, m->rows_len);
+		memcpy(m->rows, rows, m->rows_len);
+	}
 }
 
 static bool
@@ -98,7 +102,7 @@ header_valid(const struct message *m)
 {
 	if (m->kind < MSG_PROMISE || m->kind > MSG_HANDED)
 		return false;
-	if (m->verdict > (message_is_answer(m) ? VERDICT_LEASED : VERDICT_OK))
+	if (m->verdict > (message_is_answer(m) ? VERDICT_OTHER_HISTORY : VERDICT_OK))
 		return false;
 	if ((m->rows_len > 0 || m->until != 0) && m->kind != MSG_LOAD)
 		return false;
@@ -150,5 +154,6 @@ message_clear(struct message *m)
 	for (size_t i = 0; i < m->entry_count; i++)
 		entry_free(m->entries[i]);
 	free(m->entries);
+	free(m->rows);
 	*m = (struct message){0};
 }

@@ -55,7 +55,7 @@ struct message {
 	uint32_t chunk;         /* LOAD, LOADED: from 1 */
 	uint64_t until; /* LOAD: tables are exact once this seq is applied; 0: more to come */
 	struct set set;
-	const uint8_t *rows; /* LOAD; within the decoded bytes, which must outlive the message */
+	uint8_t *rows; /* LOAD; owned by the message when decoded */
 	size_t rows_len;
 	struct entry **entries; /* owned by the message when decoded */
 	size_t entry_count;
@@ -65,6 +65,6 @@ bool message_is_answer(const struct message *m);
 void message_encode(const struct message *m, struct buf *out); /* appends */
 /* 0, or -1 for anything but one whole valid message; then *m is empty. */
 int message_decode(const void *bytes, size_t len, struct message *m);
-void message_clear(struct message *m); /* frees the entries of a decoded message */
+void message_clear(struct message *m); /* frees what a decoded message owns */
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * A primary's talk with one backup. At most one message is waited for: a newer one takes the place
+ * Talking to one other replica. At most one message is waited for: a newer one takes the place
  * of an older, whose answer is then ignored. That keeps late and doubled answers out.
  */
 #include "replica/core/core_internal.h"
@@ -16,6 +16,29 @@ peer_find(struct core *c, uint32_t id)
 	return NULL;
 }
 
+/* There is room for all members of the set in force, the one before and one more, since they differ
+ * by one at most. */
+struct peer *
+peer_add(struct core *c, uint32_t id, const char *address)
+{
+	struct peer *p = peer_find(c, id);
+
+	if (p != NULL || c->peer_count == CORE_PEERS_MAX)
+		return p;
+	p = &c->peers[c->peer_count++];
+	*p = (struct peer){.id = id, .due = c->now};
+	act_peer(c, id, address);
+	return p;
+}
+
+void
+peer_drop(struct core *c, struct peer *p)
+{
+	load_stop(p);
+	*p = c->peers[--c->peer_count];
+	c->peers[c->peer_count] = (struct peer){0};
+}
+
 static struct message *
 append_for(struct core *c, struct peer *p)
 {
@@ -26,27 +49,33 @@ append_for(struct core *c, struct peer *p)
 	if (!log_fill(c, m, p->match))
 		m->prev = c->last;
 	p->told = m->commit.seq;
+	lease_grant(c, p, m);
 	return m;
 }
 
-/* What this phase has to say to it; NULL: nothing. */
+/* What there is to say to it now; NULL: nothing. */
 static struct message *
 request_for(struct core *c, struct peer *p)
 {
 	struct message *m;
 
 	switch (c->phase) {
+	case CORE_EMPTY:
+		return empty_asks(c, p) != 0 ? act_send(c, empty_asks(c, p), p->id) : NULL;
 	case CORE_PROMISING:
-		return p->promised ? NULL : act_send(c, MSG_PROMISE, p->id);
+		return p->promised || c->now < c->campaign_from ? NULL
+								: act_send(c, MSG_PROMISE, p->id);
 	case CORE_ADOPTING:
-		if (p != c->source)
+		if (p->id != c->source)
 			return NULL;
 		m = act_send(c, MSG_FETCH, p->id);
 		m->prev = c->fetched;
 		return m;
 	case CORE_TAIL:
 	case CORE_ACTIVE:
-		return append_for(c, p);
+		if (c->heir == p->id && !primary_in_flight(c))
+			return act_send(c, MSG_HAND_OVER, p->id);
+		return load_needed(c, p) ? load_request(c, p) : append_for(c, p);
 	default:
 		return NULL;
 	}
@@ -58,6 +87,7 @@ peer_send(struct core *c, struct peer *p)
 	struct message *m = request_for(c, p);
 
 	p->request = m != NULL ? ++c->last_request : 0;
+	p->sent_at = c->now;
 	p->due = c->now + (m != NULL ? CORE_ATTEMPT_MS : CORE_HEARTBEAT_MS);
 	if (m == NULL)
 		return;
@@ -65,21 +95,23 @@ peer_send(struct core *c, struct peer *p)
 	m->peer_boot = p->boot;
 }
 
-/* When to try again after a failure. The batch in flight has its attempts, with growing pauses;
- * when they are used up, its callers are told and it goes on being sent. */
+/* When to try again after a failure. A member in sync has its attempts, with growing pauses. Then
+ * it is left out of the set, if it may be; else the callers of the batch in flight are told, and it
+ * goes on being sent. */
 static uint64_t
 pause_after_failure(struct core *c, struct peer *p)
 {
-	bool committing =
-	    (c->phase == CORE_TAIL || c->phase == CORE_ACTIVE) && primary_in_flight(c);
+	bool in_office = c->phase == CORE_TAIL || c->phase == CORE_ACTIVE;
+	bool committing = in_office && primary_in_flight(c) && primary_needs(c, p->id);
 
-	if (!committing || position_equal(p->match, c->last))
+	if (!in_office || !set_in_sync(&c->set, p->id))
 		return CORE_HEARTBEAT_MS;
-	if (c->in_doubt || c->phase == CORE_TAIL)
-		return CORE_RESEND_MS;
 	if (++p->attempts < CORE_ATTEMPTS)
 		return (uint64_t)CORE_BACKOFF_MS << (p->attempts - 1);
-	batch_doubt(c);
+	if (members_shrink(c, p) || !committing)
+		return CORE_HEARTBEAT_MS;
+	if (c->phase == CORE_ACTIVE && !c->in_doubt)
+		batch_doubt(c);
 	return CORE_RESEND_MS;
 }
 
@@ -109,6 +141,12 @@ peer_run(struct core *c, struct peer *p)
 		peer_send(c, p);
 }
 
+static bool
+is_whole(const struct message *m)
+{
+	return !uuid_is_nil(&m->incarnation);
+}
+
 /* Where its log and ours meet. All it has applied is committed, so that is in our log for sure. */
 void
 peer_learn_match(const struct core *c, struct peer *p)
@@ -126,30 +164,30 @@ on_promised(struct core *c, struct peer *p, const struct message *m)
 {
 	if (c->phase != CORE_PROMISING)
 		return;
-	if (uuid_is_nil(&c->incarnation) && !uuid_is_nil(&m->incarnation)) {
-		c->incarnation = m->incarnation;
-		act_save(c);
-	}
 	p->promised = true;
-	log_commit(c, m->commit);
+	p->set = m->set;
+	if (p->whole)
+		log_commit(c, m->commit);
 }
 
 /* One that has restarted may have lost its log since it promised: all is asked anew. One that has
- * pruned what we lack can't help us (yet: with a snapshot it could); we go on asking. */
+ * pruned what we lack can't help us; we go on asking. */
 static void
 on_fetched(struct core *c, struct peer *p, const struct message *m, bool restarted)
 {
-	if (c->phase != CORE_ADOPTING || p != c->source)
+	if (c->phase != CORE_ADOPTING || p->id != c->source)
 		return;
 	if (restarted) {
 		p->promised = false;
 		c->phase = CORE_PROMISING;
 		return;
 	}
-	if (m->entry_count == 0 || !log_place(c, m->entries, m->entry_count))
+	if (m->entry_count == 0)
+		return;
+	p->due = c->now;
+	if (!log_place(c, m->entries, m->entry_count)) /* which may move the peers */
 		return;
 	c->fetched = m->entries[m->entry_count - 1]->at;
-	p->due = c->now;
 	log_commit(c, m->commit);
 }
 
@@ -159,6 +197,7 @@ on_appended(struct core *c, struct peer *p, const struct message *m, bool restar
 	if (c->phase != CORE_TAIL && c->phase != CORE_ACTIVE)
 		return;
 	peer_learn_match(c, p);
+	lease_heard(p, p->sent_at);
 	p->gaps = m->verdict == VERDICT_GAP ? p->gaps + 1 : 0;
 	if (p->gaps > GAPS_MAX) {
 		peer_failed(c, p);
@@ -167,6 +206,30 @@ on_appended(struct core *c, struct peer *p, const struct message *m, bool restar
 	/* It lacks something, does not know the latest commit, or waits to be confirmed. */
 	if (restarted || !position_equal(p->match, c->last) || p->told < c->applied.seq)
 		p->due = c->now;
+}
+
+static void
+on_answer(struct core *c, struct peer *p, const struct message *m, bool restarted)
+{
+	p->last = m->last;
+	p->applied = m->commit;
+	p->whole = is_whole(m);
+	if (restarted)
+		load_stop(p);
+	if (!p->whole)
+		members_shrink(c, p); /* it will take long until it has everything */
+	if (m->kind == MSG_PROMISED)
+		on_promised(c, p, m);
+	else if (m->kind == MSG_FETCHED)
+		on_fetched(c, p, m, restarted);
+	else if (m->kind == MSG_APPENDED)
+		on_appended(c, p, m, restarted);
+	else if (m->kind == MSG_LOADED)
+		load_answer(c, p, m);
+	else if (m->kind == MSG_HELLOED && c->phase == CORE_EMPTY) {
+		p->set = m->set;
+		empty_heard(c, p);
+	}
 }
 
 void
@@ -179,24 +242,21 @@ peer_answer(struct core *c, struct peer *p, const struct message *m)
 		return;
 	if (m->request == 0 || m->request != p->request)
 		return;
+	p->answered = restarted ? 0 : p->request;
 	p->request = 0;
 	p->boot = m->boot;
 	p->due = c->now + CORE_HEARTBEAT_MS;
 	if (m->verdict == VERDICT_OLD_EPOCH) {
-		primary_outbid(c, m->epoch);
+		if (c->role == CORE_PRIMARY)
+			campaign_outbid(c, m->epoch);
 		return;
 	}
 	p->reachable = m->verdict != VERDICT_OTHER_HISTORY && core_history_agrees(c, m);
-	if (!p->reachable) {
+	if (p->reachable) {
+		p->attempts = 0;
+		on_answer(c, p, m, restarted);
+	} else {
 		p->match = (struct position){0};
-		return;
+		p->whole = false;
 	}
-	p->last = m->last;
-	p->applied = m->commit;
-	if (m->kind == MSG_PROMISED)
-		on_promised(c, p, m);
-	else if (m->kind == MSG_FETCHED)
-		on_fetched(c, p, m, restarted);
-	else if (m->kind == MSG_APPENDED)
-		on_appended(c, p, m, restarted);
 }

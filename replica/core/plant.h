@@ -1,7 +1,7 @@
 /*
  * Planted bugs. `PLANTED(R3)` is true only in a build with -DPLANT_R3 (tests/sim/planted.sh), and a
  * constant 0 otherwise. Each takes away exactly one safeguard, so that the simulator can show that
- * it would notice its absence. Read in replica/core only.
+ * it would notice its absence. Read in replica/core and fcgi/cache only.
  */
 #ifndef BAZAR_CORE_PLANT_H
 #define BAZAR_CORE_PLANT_H
@@ -29,7 +29,10 @@
 #define PLANT_ARG_PLANT_FENCE 0   /* an older epoch is followed too */
 #define PLANT_ARG_PLANT_TABLE 0   /* a primary applies a batch before the backups have it */
 #define PLANT_ARG_PLANT_PARTIAL 0 /* a partly loaded store counts as a whole one */
-#define PLANT_ARG_PLANT_FLOORS 0  /* preparing raises no floors */
+#define PLANT_ARG_PLANT_FLOORS 0  /* (C1) preparing raises no floors */
+#define PLANT_ARG_PLANT_C2 0      /* joining a cache segment raises no floors */
+#define PLANT_ARG_PLANT_C3 0      /* another incarnation does not empty the cache */
+#define PLANT_ARG_PLANT_C4 0      /* hits do not ask for the lease */
 #define PLANT_ARG_PLANT_DEDUP 0   /* operation ids are not looked up */
 #define PLANT_ARG_PLANT_FLUSH 0   /* a backup answers before its log is on disk */
 

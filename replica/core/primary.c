@@ -1,64 +1,118 @@
-/* A primary's term of office, from its first promise to the last commit. */
+/* A primary's term of office, from the promises it was given to the last commit. */
 #include "replica/core/core_internal.h"
 
-/* R1: nothing leaves in an epoch that was used before, whatever happened to what was sent then. */
-static void
-take_epoch(struct core *c, uint32_t counter)
+/* ---- Its beginning ---- */
+
+/* The members that go on with this term: at a restart those in sync so far, who all promised; at a
+ * promotion those who promised and can be brought up to date from the log, if it is the same
+ * history. */
+static struct set
+set_of_term(struct core *c)
 {
-	c->promised = (struct epoch){.counter = counter, .replica = c->self};
+	struct set s = c->set;
+
+	s.primary = c->self;
+	s.forced = false;
+	for (uint32_t i = 0; c->promotion.active && i < s.count; i++) {
+		struct set_member *m = &s.member[i];
+		const struct peer *p = peer_find(c, m->id);
+		bool comes_along = p != NULL && p->promised && p->whole &&
+				   log_reaches(c, p->match.seq) && !c->promotion.with_loss;
+		m->in_sync = m->id == c->self || comes_along;
+	}
+	uint32_t in_sync = set_count_in_sync(&s);
+	if (s.min > in_sync) {
+		s.min = in_sync;
+		s.forced = true;
+	}
+	return s;
+}
+
+/* With loss: what only others had is given up, so this is another history. */
+static void
+name_history(struct core *c)
+{
+	bool founding = uuid_is_nil(&c->incarnation);
+
+	if (!founding && !c->promotion.with_loss)
+		return;
+	c->formerly = c->incarnation;
+	c->incarnation = c->incarnation_if_new;
 	act_save(c);
 	act(c, ACT_FLUSH);
-	c->phase = CORE_PROMISING;
+}
+
+/* R3: the gate opens with the tail dirty. Its entries may be committed elsewhere, so no operation
+ * is started until they are committed and applied here. C1: no older page is a hit from here on.
+ * The term's first entry makes this log later than all that end in an older term. Every member may
+ * have been granted a lease by the last primary. */
+static void
+begin_tail(struct core *c)
+{
+	name_history(c);
+	c->phase = CORE_TAIL;
+	c->in_doubt = false;
 	for (unsigned i = 0; i < c->peer_count; i++) {
 		struct peer *p = &c->peers[i];
-		p->promised = false;
-		p->match = (struct position){0};
-		peer_hurry(c, p);
+		peer_learn_match(c, p);
+		p->granted_until = c->now + CORE_GRANTED_MS;
+	}
+	struct set s = set_of_term(c);
+	members_propose(c, &s);
+	act_floor_all(c);
+}
+
+/* R2: the longest log is the one that goes on. */
+void
+primary_won(struct core *c, uint32_t source)
+{
+	c->source = source;
+	if (source == 0) {
+		begin_tail(c);
+		return;
+	}
+	c->phase = CORE_ADOPTING;
+	c->fetched = c->applied;
+	peer_hurry(c, peer_find(c, source));
+}
+
+static void
+adopt(struct core *c)
+{
+	const struct peer *source = peer_find(c, c->source);
+
+	if (source == NULL ||
+	    (c->promotion.active && c->now - c->promotion.since >= 2 * CORE_CAMPAIGN_MS)) {
+		members_tell(c, TOLD_UNSAFE);
+		primary_step_down(c);
+	} else if (position_equal(c->fetched, source->last) && !c->applying) {
+		begin_tail(c);
 	}
 }
 
+/* Another has a higher epoch: this replica follows it. */
 void
-primary_start(struct core *c)
+primary_step_down(struct core *c)
 {
-	uint32_t seen = c->promised.counter; /* no entry of ours is of a later epoch */
-
-	take_epoch(c, PLANTED(R1) && seen > 0 ? seen : seen + 1);
-}
-
-void
-primary_fence(struct core *c)
-{
-	c->phase = CORE_FENCED;
-	act_gate(c, false);
 	batch_refuse(c);
-}
-
-/* A backup follows a higher epoch, or promised ours to a process that is gone. Before our own term
- * began that is a trace of an earlier one. Later it means that somebody else was elected, unless
- * the epoch is our own: we lost our disk, and a message sent before that has just arrived. */
-void
-primary_outbid(struct core *c, struct epoch e)
-{
-	if (epoch_compare(e, c->promised) < 0)
-		return;
-	if (c->phase != CORE_PROMISING && e.replica != c->self) {
-		primary_fence(c);
-		return;
+	members_tell(
+	    c, c->heir != 0 && c->heir == c->promised.replica ? TOLD_DONE : TOLD_NOT_PRIMARY);
+	c->role = CORE_BACKUP;
+	c->phase = CORE_JOINING;
+	c->promotion = (struct promotion){0};
+	c->learner = c->heir = 0;
+	c->lease_until = 0;
+	c->promised_to = 0;
+	for (unsigned i = 0; i < c->peer_count; i++) {
+		load_stop(&c->peers[i]);
+		c->peers[i].request = 0;
 	}
-	batch_doubt(c);
-	take_epoch(c, e.counter + 1);
+	log_find_sets(c);
+	if (uuid_is_nil(&c->incarnation))
+		empty_start(c);
 }
 
-/* Only a primary sends requests. Before our members have promised, it may be one of the past, and
- * one of today gets no promise from us; after that, it was elected over our head. */
-void
-primary_request(struct core *c, const struct message *m)
-{
-	bool settled = c->phase != CORE_PROMISING && c->phase != CORE_FENCED;
-
-	if (settled && epoch_compare(m->epoch, c->promised) > 0)
-		primary_fence(c);
-}
+/* ---- Committing ---- */
 
 bool
 primary_in_flight(const struct core *c)
@@ -66,88 +120,67 @@ primary_in_flight(const struct core *c)
 	return c->last.seq > c->applied.seq;
 }
 
+/* A smaller min counts on every log knowing it, so it needs the last set's word as well. */
+bool
+primary_needs(const struct core *c, uint32_t id)
+{
+	bool lowers = c->set.min < c->applied_set.min && !c->set.forced;
+
+	return set_in_sync(&c->set, id) || (lowers && set_in_sync(&c->applied_set, id));
+}
+
 bool
 primary_all_match(const struct core *c)
 {
 	for (unsigned i = 0; i < c->peer_count; i++) {
-		if (!position_equal(c->peers[i].match, c->last))
+		const struct peer *p = &c->peers[i];
+		if (!PLANTED(TABLE) && primary_needs(c, p->id) &&
+		    !position_equal(p->match, c->last))
 			return false;
 	}
 	return true;
 }
 
-/* R3: the gate opens with the tail dirty. Its entries may be committed elsewhere, so no operation
- * is started until they are committed and applied here. C1: no older page is a hit from here on. */
-static void
-begin_tail(struct core *c)
-{
-	c->phase = CORE_TAIL;
-	for (unsigned i = 0; i < c->peer_count; i++) {
-		peer_learn_match(c, &c->peers[i]);
-		peer_hurry(c, &c->peers[i]);
-	}
-	act_floor_all(c);
-	act_gate(c, true);
-}
-
-/* R2: the longest log among all members is the one that goes on. */
-static void
-choose_log(struct core *c)
-{
-	struct position longest = c->last;
-
-	c->source = NULL;
-	for (unsigned i = 0; i < c->peer_count; i++) {
-		struct peer *p = &c->peers[i];
-		if (!p->promised)
-			return;
-		if (!PLANTED(R2) && position_compare(p->last, longest) > 0) {
-			longest = p->last;
-			c->source = p;
-		}
-	}
-	if (uuid_is_nil(&c->incarnation)) {
-		c->incarnation = c->incarnation_if_new;
-		act_save(c);
-		act(c, ACT_FLUSH);
-	}
-	if (c->source == NULL) {
-		begin_tail(c);
-		return;
-	}
-	c->phase = CORE_ADOPTING;
-	c->fetched = c->applied;
-	peer_hurry(c, c->source);
-}
-
-/* Every member has everything. */
+/* Every member in sync has everything, and no other can be reading any more. */
 static void
 commit_if_acknowledged(struct core *c)
 {
-	if ((c->phase != CORE_TAIL && c->phase != CORE_ACTIVE) || !primary_all_match(c))
-		return;
-	if (c->phase == CORE_TAIL)
-		c->phase = CORE_ACTIVE;
-	if (!primary_in_flight(c))
+	uint64_t until;
+
+	if ((c->phase != CORE_TAIL && c->phase != CORE_ACTIVE) || !primary_in_flight(c) ||
+	    !primary_all_match(c) || !lease_all_excluded(c, &until))
 		return;
 	log_apply(c, c->last.seq);
 	batch_decided(c);
-	for (unsigned i = 0; i < c->peer_count; i++)
-		peer_hurry(c, &c->peers[i]);
+	if (c->phase == CORE_TAIL) {
+		c->phase = CORE_ACTIVE;
+		bool promoted = c->promotion.active;
+		c->promotion = (struct promotion){0};
+		if (promoted)
+			members_tell(c, TOLD_DONE);
+	}
+	for (unsigned i = 0; i < c->peer_count; i++) {
+		struct peer *p = &c->peers[i];
+		if (set_in_sync(&c->set, p->id))
+			peer_hurry(c, p);
+		else if (p->request == 0)
+			p->due = c->now;
+	}
 }
 
 void
 primary_run(struct core *c)
 {
 	if (c->phase == CORE_PROMISING)
-		choose_log(c);
-	if (c->phase == CORE_ADOPTING && position_equal(c->fetched, c->source->last) &&
-	    !c->applying)
-		begin_tail(c);
+		campaign_run(c);
+	if (c->phase == CORE_ADOPTING)
+		adopt(c);
+	if (c->role != CORE_PRIMARY)
+		return;
 	commit_if_acknowledged(c);
+	members_run(c);
 	batch_run(c);
-	if (c->peer_count == 0)
-		commit_if_acknowledged(c); /* a set of one needs nobody else */
+	commit_if_acknowledged(c); /* a set of one needs nobody else */
 	/* A commit travels with the next batch, if the next step (due at once) can start one. */
 	if (c->applying && c->queue->count > 0)
 		return;

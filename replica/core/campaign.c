@@ -1,0 +1,174 @@
+/*
+ * Asking for promises: by a primary that starts again, or was outbid (R1, R2), and by a replica
+ * that is to become one (R10). Every promise comes with the end of a log and the set in it; the
+ * longest log says which set counts.
+ */
+#include "replica/core/core_internal.h"
+
+#define PATIENCE_MS 1000 /* for those whose promise would be welcome but is not needed */
+
+enum verdict { NOT_YET, WON, ANOTHER_IS_PRIMARY };
+
+/* R1: nothing leaves in an epoch that was used before, whatever happened to what was sent then. */
+void
+campaign_start(struct core *c, uint32_t counter)
+{
+	c->role = CORE_PRIMARY;
+	c->phase = CORE_PROMISING;
+	c->promised = (struct epoch){.counter = counter, .replica = c->self};
+	act_save(c);
+	act(c, ACT_FLUSH);
+	c->campaign_from = c->now;
+	c->source = 0;
+	c->heir = 0;
+	for (unsigned i = 0; i < c->peer_count; i++) {
+		struct peer *p = &c->peers[i];
+		p->promised = p->heard = p->whole = false;
+		p->match = (struct position){0};
+		p->lease_until = 0;
+		p->answered = 0;
+		p->attempts = 0;
+		load_stop(p);
+		peer_hurry(c, p);
+	}
+}
+
+void
+campaign_promote(struct core *c, bool accept_data_loss, bool primary_stopped)
+{
+	c->promotion = (struct promotion){.active = true,
+	    .accept_data_loss = accept_data_loss,
+	    .primary_stopped = primary_stopped,
+	    .since = c->now};
+	campaign_start(c, c->promised.counter + 1);
+}
+
+/* Somebody has promised a higher epoch: to another candidate, or to us before we lost our disk. We
+ * ask again, but leave a candidate the time to win. */
+void
+campaign_outbid(struct core *c, struct epoch e)
+{
+	if (epoch_compare(e, c->promised) < 0)
+		return;
+	if (c->phase != CORE_PROMISING)
+		batch_doubt(c);
+	uint64_t from = e.replica == c->self ? c->now : c->now + CORE_OUTBID_MS;
+	campaign_start(c, e.counter + 1);
+	if (c->campaign_from < from)
+		c->campaign_from = from;
+}
+
+static struct peer *
+longest_log(struct core *c)
+{
+	struct peer *longest = NULL;
+
+	for (unsigned i = 0; i < c->peer_count && !PLANTED(R2); i++) {
+		struct peer *p = &c->peers[i];
+		if (p->promised && p->whole &&
+		    position_compare(p->last, longest != NULL ? longest->last : c->last) > 0)
+			longest = p;
+	}
+	return longest;
+}
+
+static bool
+promised(struct core *c, uint32_t id, bool with_log)
+{
+	const struct peer *p = peer_find(c, id);
+	return id == c->self || (p != NULL && p->promised && (p->whole || !with_log));
+}
+
+/* R2: nothing is committed any more but by us. What was committed is in our log, since we had been
+ * the primary; so a member that has lost its own counts, too. */
+static bool
+all_in_sync_promised(struct core *c, const struct set *s)
+{
+	for (uint32_t i = 0; i < s->count; i++) {
+		if (s->member[i].in_sync && !promised(c, s->member[i].id, false))
+			return false;
+	}
+	return true;
+}
+
+static bool
+all_promised(struct core *c, const struct set *s)
+{
+	for (uint32_t i = 0; i < s->count; i++) {
+		if (!promised(c, s->member[i].id, false))
+			return false;
+	}
+	return true;
+}
+
+/* R10: no committed entry is missed, and the old primary serves nothing any more. Where fewer than
+ * `min` are left, all but the old primary must know: anybody else could later be promoted by the
+ * logs that the old set asks for, without what is committed from now on. */
+static bool
+is_safe(struct core *c, const struct set *s)
+{
+	uint32_t logs = 0;
+	bool others = true;
+
+	if (PLANTED(R10))
+		return true;
+	if (s->primary == c->self)
+		return all_in_sync_promised(c, s);
+	for (uint32_t i = 0; i < s->count; i++) {
+		bool has = promised(c, s->member[i].id, true);
+		logs += has;
+		others &= has || s->member[i].id == s->primary;
+	}
+	bool stopped =
+	    promised(c, s->primary, false) || set_needs_leases(s) || c->promotion.primary_stopped;
+	return stopped && logs >= set_quorum(s) && (logs >= s->min || others);
+}
+
+static enum verdict
+judge_promotion(struct core *c, const struct set *s)
+{
+	uint64_t waited = c->now - c->promotion.since;
+	bool safe = is_safe(c, s);
+
+	if (!safe && !c->promotion.accept_data_loss)
+		return NOT_YET;
+	if (!all_promised(c, s) && waited < PATIENCE_MS)
+		return NOT_YET;
+	c->promotion.with_loss = !safe;
+	return WON;
+}
+
+/* A log that ends in a later term than ours tells who is primary now. (One with nothing at all
+ * tells us to hand over, not to go on.) */
+static enum verdict
+judge_restart(struct core *c, const struct peer *longest, const struct set *s)
+{
+	if (longest != NULL && (s->primary != c->self || c->last.seq == 0))
+		return ANOTHER_IS_PRIMARY;
+	return all_in_sync_promised(c, s) ? WON : NOT_YET;
+}
+
+static void
+give_up(struct core *c)
+{
+	members_tell(c, TOLD_UNSAFE);
+	primary_step_down(c);
+}
+
+void
+campaign_run(struct core *c)
+{
+	if (c->now < c->campaign_from)
+		return;
+	struct peer *longest = longest_log(c);
+	const struct set *s = longest != NULL ? &longest->set : &c->set;
+	enum verdict verdict =
+	    c->promotion.active ? judge_promotion(c, s) : judge_restart(c, longest, s);
+
+	if (verdict == WON)
+		primary_won(c, longest != NULL ? longest->id : 0);
+	else if (verdict == ANOTHER_IS_PRIMARY)
+		primary_step_down(c);
+	else if (c->promotion.active && c->now - c->promotion.since >= CORE_CAMPAIGN_MS)
+		give_up(c);
+}

@@ -1,0 +1,120 @@
+/*
+ * Whole tables, for a replica that needs what the log no longer has. The primary reads them chunk
+ * by chunk, each as they are at that moment, while it goes on writing; then the log from `base`,
+ * where it began, follows as usual. Entries carry resulting rows, so replaying them over this fuzzy
+ * copy gives the exact tables once all is applied that was applied when the last chunk was read
+ * (`until`). (The idea is that of a fuzzy checkpoint: Gray & Reuter, Transaction Processing,
+ * ch. 11.)
+ */
+#include "replica/core/core_internal.h"
+
+/* ---- Giving ---- */
+
+bool
+load_needed(const struct core *c, const struct peer *p)
+{
+	return p->boot != 0 && (p->load.active || !log_reaches(c, p->match.seq));
+}
+
+void
+load_stop(struct peer *p)
+{
+	buf_free(&p->load.cursor);
+	buf_free(&p->load.rows);
+	p->load = (struct load){0};
+}
+
+static void
+read_chunk(struct core *c, struct load *l)
+{
+	buf_clear(&l->rows);
+	if (!c->machine->dump(c->machine->ctx, &l->cursor, CORE_LOAD_BYTES, &l->rows))
+		l->until = c->applied.seq;
+	l->chunk++;
+}
+
+struct message *
+load_request(struct core *c, struct peer *p)
+{
+	struct load *l = &p->load;
+
+	if (!l->active && c->applying)
+		return NULL; /* the tables are not yet what .base would say */
+	if (!l->active) {
+		l->active = true;
+		l->base = c->applied;
+		l->set = c->applied_set;
+		read_chunk(c, l);
+	}
+	struct message *m = act_send(c, MSG_LOAD, p->id);
+	m->prev = l->base;
+	m->set = l->set;
+	m->chunk = l->chunk;
+	m->until = l->until;
+	m->rows = l->rows.data;
+	m->rows_len = l->rows.len;
+	return m;
+}
+
+/* It begins anew when the other side does, or when the log has been pruned beyond its base. */
+void
+load_answer(struct core *c, struct peer *p, const struct message *m)
+{
+	struct load *l = &p->load;
+
+	if (!l->active || m->chunk != l->chunk)
+		return;
+	p->due = c->now;
+	if (m->verdict != VERDICT_OK || !log_reaches(c, l->base.seq)) {
+		load_stop(p);
+	} else if (l->until != 0) {
+		p->match = l->base;
+		load_stop(p);
+	} else if (!c->applying) {
+		read_chunk(c, l);
+	} /* else the chunk is sent again, and acknowledged again, when the tables are there */
+}
+
+/* ---- Taking ---- */
+
+static void
+take_chunk(struct core *c, const struct message *m)
+{
+	struct core_action *a = act(c, ACT_LOAD);
+	a->rows = m->rows;
+	a->rows_len = m->rows_len;
+	c->loaded = m->chunk;
+	c->load_base = m->prev;
+	c->phase = CORE_LOADING;
+	if (m->until != 0) {
+		log_begin(c, m->prev, &m->set, m->until);
+		c->incarnation = m->incarnation;
+		c->formerly = m->formerly;
+		act_save(c);
+		act_floor_all(c);
+		if (c->partial_until == 0)
+			c->phase = CORE_JOINING;
+	}
+	act(c, ACT_FLUSH);
+}
+
+/* Into an empty store only: one that holds anything is set aside first. */
+void
+load_take(struct core *c, const struct message *m)
+{
+	bool begun = c->loaded != 0 || c->last.seq != 0;
+	bool same = c->loaded != 0 && position_equal(c->load_base, m->prev);
+
+	if (m->peer_boot != c->boot) {
+		act_reply(c, m, VERDICT_GAP); /* it was meant for what was here before */
+	} else if (same && m->chunk == c->loaded) {
+		act_reply(c, m, VERDICT_OK);
+	} else if (m->chunk == 1 && begun) {
+		act_abandon(c);
+	} else if (m->chunk == c->loaded + 1 && (same || !begun) && c->last.seq == 0) {
+		take_chunk(c, m);
+		act_reply(c, m, VERDICT_OK);
+	} else {
+		act_reply(c, m, VERDICT_GAP);
+	}
+}
