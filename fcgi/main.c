@@ -4,8 +4,7 @@
  *
  *     bazar-catalog --run DIR --name catalog-1
  *
- * Exit status: 0 after SIGTERM, 1 when something on disk or in the system fails, 2 when it was
- * started or configured wrongly.
+ * Exit status: 0 after SIGTERM, otherwise one of enum worker_exit.
  */
 #include <errno.h>
 #include <signal.h>
@@ -17,6 +16,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "fcgi/base/clock.h"
+#include "fcgi/exit.h"
 #include "fcgi/fcgi.h"
 #include "fcgi/peer.h"
 #include "fcgi/seeder.h"
@@ -26,8 +26,6 @@
 #define STOP_MS 4500 /* from SIGTERM to the end of the last request in flight */
 #define PATH_BYTES 4096
 #define ERROR_BYTES 512
-
-enum { EXIT_DISK = 1, EXIT_USAGE = 2 };
 
 static struct settings settings;
 static struct nodes nodes;
@@ -89,7 +87,7 @@ open_store(struct worker *w)
 	char path[PATH_BYTES], error[ERROR_BYTES];
 	const char *const *tables = service_tables(&w->table_count);
 	snprintf(path, sizeof(path), "%s/%s/db", w->run, w->node->name);
-	w->store = store_open(
+	w->store = store_open_or_abandon(
 	    path, tables, w->table_count, settings.store_cache_bytes, error, sizeof(error));
 	if (w->store == NULL)
 		log_fatal("%s", error);

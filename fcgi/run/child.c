@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,12 +15,15 @@
 #include <unistd.h>
 
 #include "fcgi/base/clock.h"
+#include "fcgi/exit.h"
 #include "fcgi/log.h"
 
 #define BACKLOG 4096
 #define LIVED_WELL_MS 10000
 #define DELAY_FIRST_MS 50
 #define DELAY_MOST_MS 5000
+#define ANEW_MOST 3
+#define ANEW_MS 60000
 /* Above the numbers that a worker inherits its sockets as, so that moving them there is safe. */
 #define LOWEST_FD 10
 #define CLIENT_FD 3
@@ -147,24 +151,44 @@ child_start(struct child *c, const struct stack *stack)
 	log_info("%s started, pid %d", c->name, (int)pid);
 }
 
+/* It set its store aside and wants to start with an empty one; and has not done so too often. */
+static bool
+starts_anew(struct child *c, int status, uint64_t now)
+{
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != EXIT_ANEW || c->client_fd < 0)
+		return false;
+	if (c->anew_count == 0 || now - c->anew_since_ms > ANEW_MS) {
+		c->anew_since_ms = now;
+		c->anew_count = 0;
+	}
+	return ++c->anew_count <= ANEW_MOST;
+}
+
+/* The pause before its next start; the one after that will be longer. */
+static unsigned
+take_delay(struct child *c, uint64_t now)
+{
+	unsigned delay = now - c->started_ms >= LIVED_WELL_MS ? 0 : c->delay_ms;
+	c->delay_ms = delay == 0 ? DELAY_FIRST_MS : delay * 2;
+	if (c->delay_ms > DELAY_MOST_MS)
+		c->delay_ms = DELAY_MOST_MS;
+	return delay;
+}
+
 void
 child_ended(struct child *c, int status)
 {
 	uint64_t now = clock_ms();
 	/* nginx's workers outlive a killed master and would keep its ports. */
 	kill(-c->pid, SIGKILL);
-	if (now - c->started_ms >= LIVED_WELL_MS)
-		c->delay_ms = 0;
-	c->due_ms = now + c->delay_ms;
+	unsigned delay = starts_anew(c, status, now) ? 0 : take_delay(c, now);
+	c->due_ms = now + delay;
 	if (WIFSIGNALED(status))
 		log_warn("%s (pid %d) was ended by signal %d; it starts again in %u ms", c->name,
-		    (int)c->pid, WTERMSIG(status), c->delay_ms);
+		    (int)c->pid, WTERMSIG(status), delay);
 	else
 		log_warn("%s (pid %d) ended with status %d; it starts again in %u ms", c->name,
-		    (int)c->pid, WEXITSTATUS(status), c->delay_ms);
-	c->delay_ms = c->delay_ms == 0 ? DELAY_FIRST_MS : c->delay_ms * 2;
-	if (c->delay_ms > DELAY_MOST_MS)
-		c->delay_ms = DELAY_MOST_MS;
+		    (int)c->pid, WEXITSTATUS(status), delay);
 	c->pid = 0;
 }
 

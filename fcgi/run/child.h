@@ -19,6 +19,8 @@ struct child {
 	uint64_t started_ms;    /* clock_ms */
 	uint64_t due_ms;        /* when not running: start it then */
 	unsigned delay_ms;      /* the pause after its next quick end */
+	uint64_t anew_since_ms; /* when the minute began in which EXIT_ANEW is counted, */
+	unsigned anew_count;    /* and how often it was seen in it */
 };
 
 /* Make a worker's sockets below RUN/<name>/, in place of stale ones. 0, or -1 after logging. */
@@ -29,7 +31,8 @@ void child_nginx(struct child *c);
 void child_start(struct child *c, const struct stack *stack);
 
 /* It ended with wait status `status`: end its group, decide when to start it again. The first
- * restart is immediate; one that lived less than 10 s waits 50 ms, doubling up to 5 s. */
+ * restart is immediate; one that lived less than 10 s waits 50 ms, doubling up to 5 s. One that
+ * asks for it (EXIT_ANEW) starts again at once, three times a minute. */
 void child_ended(struct child *c, int status);
 
 /* Signal the process itself; nothing when it does not run. */

@@ -14,6 +14,7 @@
 
 #include "fcgi/base/xalloc.h"
 #include "fcgi/log.h"
+#include "fcgi/store/io.h"
 
 #define LOG_BUFFER (1u << 20) /* bytes; a usual batch fits */
 #define LOG_FILE (16u << 20)  /* bytes */
@@ -51,24 +52,6 @@ env_check(int rc, const char *doing)
 
 /* ---- What Berkeley DB calls ---- */
 
-/* A failed fsync may have dropped the very pages it was asked to keep, and the next one would
- * "succeed": nothing of this process can be trusted any more. */
-static int
-sync_or_die(int fd)
-{
-	while (fdatasync(fd) != 0) {
-		if (errno != EINTR)
-			log_fatal("store: fdatasync: %s", strerror(errno));
-	}
-	return 0;
-}
-
-static void
-set_sync_hook(void)
-{
-	db_env_set_func_fsync(sync_or_die);
-}
-
 static void
 on_error(const DB_ENV *db, const char *prefix, const char *message)
 {
@@ -89,45 +72,70 @@ on_event(DB_ENV *db, u_int32_t event, void *info)
 		log_fatal("store: %s: Berkeley DB asks for recovery", e->dir);
 }
 
+/* A system call's error: never the store's fault. */
+static int
+explain_system(const char *dir, int error, struct trouble *trouble)
+{
+	if (error == EACCES || error == EPERM || error == EROFS)
+		return trouble_say(trouble, NULL, "%s is not writable", dir);
+	if (error == ENOSPC || error == EDQUOT)
+		return trouble_say(trouble, NULL, "no space left for %s", dir);
+	if (error == ENOMEM)
+		return trouble_say(trouble, NULL, "not enough memory to open %s", dir);
+	return trouble_say(trouble, NULL, "cannot open %s: %s", dir, strerror(error));
+}
+
+/* What goes wrong in a recovery comes as DB_RUNRECOVERY, whatever it was: then only the first
+ * system call that failed, and Berkeley DB's first words, tell. */
 int
 env_explain(const struct env *e, int rc, struct trouble *trouble)
 {
-	/* What goes wrong in a recovery comes as DB_RUNRECOVERY, whatever it was. */
-	bool full = rc == ENOSPC || rc == EDQUOT || strstr(e->said, strerror(ENOSPC)) != NULL;
-	if (rc == EACCES || rc == EPERM || rc == EROFS)
-		return trouble_say(trouble, NULL, "%s is not writable", e->dir);
-	if (full)
-		return trouble_say(trouble, NULL, "no space left for %s", e->dir);
-	if (rc == ENOMEM)
-		return trouble_say(trouble, NULL, "not enough memory to open %s", e->dir);
-	return trouble_say(trouble, NULL, "the store in %s is damaged: %s", e->dir,
-	    e->said[0] != '\0' ? e->said : db_strerror(rc));
+	static const int outside[] = {ENOMEM, EACCES, EPERM, EROFS, ENOSPC, EDQUOT, EIO};
+	const char *said = e->said[0] != '\0' ? e->said : db_strerror(rc);
+	if (io_error() != 0)
+		return explain_system(e->dir, io_error(), trouble);
+	for (size_t i = 0; i < sizeof(outside) / sizeof(*outside); i++)
+		if (rc == outside[i] || strstr(said, strerror(outside[i])) != NULL)
+			return explain_system(e->dir, outside[i], trouble);
+	if (strstr(said, "memory") != NULL || strstr(said, "version") != NULL ||
+	    rc == DB_OLD_VERSION || rc == DB_VERSION_MISMATCH)
+		return trouble_say(trouble, NULL, "cannot open %s: %s", e->dir, said);
+	return trouble_say(trouble, "damaged", "the store in %s is damaged: %s", e->dir, said);
 }
 
 /* ---- The directory ---- */
 
-/* The lock lives as long as the descriptor, so a crash leaves none behind; the pid in the file is
- * for the sentence only. */
+/* In `path`, held as `fd`. The lock lives as long as the descriptor, so a crash leaves none behind;
+ * the pid in the file is for the sentence only. */
 static int
-lock_dir(struct env *e, struct trouble *trouble)
+lock_file(const char *dir, int fd, struct trouble *trouble)
 {
-	char path[4096], pid[16] = "";
-	if (mkdir(e->dir, 0700) != 0 && errno != EEXIST)
-		return trouble_say(trouble, NULL, "cannot create %s: %s", e->dir, strerror(errno));
-	snprintf(path, sizeof(path), "%s/lock", e->dir);
-	e->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (e->lock_fd < 0)
-		return env_explain(e, errno, trouble);
-	if (flock(e->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-		if (read(e->lock_fd, pid, sizeof(pid) - 1) <= 0)
+	char pid[16] = "";
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		if (read(fd, pid, sizeof(pid) - 1) <= 0)
 			strcpy(pid, "?");
-		return trouble_say(trouble, NULL, "%s is in use by process %s", e->dir, pid);
+		return trouble_say(trouble, NULL, "%s is in use by process %s", dir, pid);
 	}
 	snprintf(pid, sizeof(pid), "%d", getpid());
-	if (ftruncate(e->lock_fd, 0) != 0 ||
-	    write(e->lock_fd, pid, strlen(pid)) != (ssize_t)strlen(pid))
-		return env_explain(e, errno, trouble);
+	if (ftruncate(fd, 0) != 0 || write(fd, pid, strlen(pid)) != (ssize_t)strlen(pid))
+		return explain_system(dir, errno, trouble);
 	return 0;
+}
+
+int
+env_lock(const char *dir, struct trouble *trouble)
+{
+	char path[4096];
+	if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+		return trouble_say(trouble, NULL, "cannot create %s: %s", dir, strerror(errno));
+	snprintf(path, sizeof(path), "%s/lock", dir);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return explain_system(dir, errno, trouble);
+	if (lock_file(dir, fd, trouble) == 0)
+		return fd;
+	close(fd);
+	return -1;
 }
 
 uint64_t
@@ -180,8 +188,8 @@ start_checkpoints(struct env *e)
 		log_fatal("store: cannot start a thread: %s", strerror(rc));
 }
 
-static void
-stop_checkpoints(struct env *e)
+void
+env_stop_checkpoints(struct env *e)
 {
 	pthread_mutex_lock(&e->mutex);
 	e->stopping = true;
@@ -217,14 +225,12 @@ open_db(struct env *e, uint64_t cache_bytes)
 struct env *
 env_open(const char *dir, uint64_t cache_bytes, struct trouble *trouble)
 {
-	static pthread_once_t hook_once = PTHREAD_ONCE_INIT;
-	pthread_once(&hook_once, set_sync_hook);
-
+	io_setup();
 	struct env *e = xcalloc(1, sizeof(*e));
 	e->dir = xstrdup(dir);
-	e->lock_fd = -1;
 	e->opening = true;
-	if (lock_dir(e, trouble) == 0) {
+	e->lock_fd = env_lock(dir, trouble);
+	if (e->lock_fd >= 0) {
 		int rc = open_db(e, cache_bytes);
 		if (rc == 0)
 			return e;
@@ -245,7 +251,7 @@ void
 env_close(struct env *e)
 {
 	if (!e->opening) {
-		stop_checkpoints(e);
+		env_stop_checkpoints(e);
 		env_check(e->db->txn_checkpoint(e->db, 0, 0, 0), "last checkpoint");
 		env_check(e->db->close(e->db, 0), "closing");
 	} else if (e->db != NULL) {

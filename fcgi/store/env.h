@@ -19,12 +19,18 @@
 
 struct env;
 
+/* Locks `dir` (created with mode 0700 when missing) against other processes, until the descriptor
+ * is closed. -1 with the trouble. */
+int env_lock(const char *dir, struct trouble *trouble);
+
 /*
- * Locks `dir` (created with mode 0700 when missing) against other processes, recovers what a crash
- * left. NULL on failure, with the trouble.
+ * Locks `dir` and recovers what a crash left. NULL on failure, with the trouble.
  */
 struct env *env_open(const char *dir, uint64_t cache_bytes, struct trouble *trouble);
 void env_close(struct env *e); /* checkpoints, so that the next start has nothing to recover */
+
+/* From here on this process writes no more to the store than its threads ask for. */
+void env_stop_checkpoints(struct env *e);
 
 DB_ENV *env_handle(struct env *e);
 

@@ -13,6 +13,7 @@
 enum { TABLE_META, TABLE_LOG, OWN_TABLES };
 
 struct store {
+	char *dir;
 	struct env *env;
 	struct tables *tables;
 	struct oplog log;
@@ -21,7 +22,13 @@ struct store {
 	struct position applied; /* changed by the writer only, under the lock */
 	uint64_t partial_until;  /* the writer's: as in core_durable */
 	_Atomic uint64_t flushes, flush_nanoseconds;
+	uint64_t set_aside_ms; /* see struct store_stats */
+	char set_aside_reason[STORE_REASON];
 };
+
+/* NULL with the trouble. */
+struct store *store_try_open(const char *dir, const char *const tables[], unsigned table_count,
+    uint64_t cache_bytes, struct trouble *trouble);
 
 /* Writes the rows of a list of effects: those of entry `seq`, or copied ones (0). Ends the process
  * when it is malformed or names a table that does not exist. */

@@ -6,6 +6,7 @@
 
 #include "fcgi/base/xalloc.h"
 #include "fcgi/log.h"
+#include "fcgi/store/aside.h"
 #include "fcgi/store/inside.h"
 
 /* ---- Opening, closing ---- */
@@ -59,26 +60,37 @@ no_tables:
 }
 
 struct store *
-store_open(const char *dir, const char *const tables[], unsigned table_count, uint64_t cache_bytes,
-    char *error, size_t error_size)
+store_try_open(const char *dir, const char *const tables[], unsigned table_count,
+    uint64_t cache_bytes, struct trouble *trouble)
 {
 	const char *names[OWN_TABLES + STORE_TABLES_MAX] = {"meta", "log"};
-	struct trouble trouble = {0};
 	if (table_count > STORE_TABLES_MAX) {
-		snprintf(error, error_size, "a store has at most %d tables", STORE_TABLES_MAX);
+		trouble_say(trouble, NULL, "a store has at most %d tables", STORE_TABLES_MAX);
 		return NULL;
 	}
 	memcpy(names + OWN_TABLES, tables, table_count * sizeof(*tables));
 	struct store *s = xcalloc(1, sizeof(*s));
-	if (open_parts(s, dir, names, OWN_TABLES + table_count, cache_bytes, &trouble) != 0) {
-		snprintf(error, error_size, "%s", trouble.sentence);
+	if (open_parts(s, dir, names, OWN_TABLES + table_count, cache_bytes, trouble) != 0) {
 		free(s);
 		return NULL;
 	}
 	env_opened(s->env);
 	init_lock(s);
+	s->dir = xstrdup(dir);
 	s->view = (struct view){.get = view_get, .scan = view_scan, .ctx = s->tables};
+	s->set_aside_ms = aside_last(dir, s->set_aside_reason);
 	oplog_init(&s->log, s->tables, TABLE_LOG);
+	return s;
+}
+
+struct store *
+store_open(const char *dir, const char *const tables[], unsigned table_count, uint64_t cache_bytes,
+    char *error, size_t error_size)
+{
+	struct trouble trouble = {0};
+	struct store *s = store_try_open(dir, tables, table_count, cache_bytes, &trouble);
+	if (s == NULL)
+		snprintf(error, error_size, "%s", trouble.sentence);
 	return s;
 }
 
@@ -92,6 +104,7 @@ store_close(struct store *s)
 	env_close(s->env);
 	oplog_destroy(&s->log);
 	pthread_rwlock_destroy(&s->lock);
+	free(s->dir);
 	free(s);
 }
 
@@ -297,5 +310,7 @@ store_stats(struct store *s, struct store_stats *out)
 	    .log_first = store_log_first(s),
 	    .log_last = atomic_load(&s->log.last),
 	    .bytes = env_bytes(s->env),
+	    .set_aside_ms = s->set_aside_ms,
 	};
+	memcpy(out->set_aside_reason, s->set_aside_reason, sizeof(out->set_aside_reason));
 }

@@ -25,6 +25,7 @@
 struct store;
 
 #define STORE_TABLES_MAX 16
+#define STORE_REASON 40 /* with the NUL */
 
 /*
  * Opens (creates, recovers) the environment in `dir`. `tables` names the service's tables; an
@@ -33,6 +34,18 @@ struct store;
 struct store *store_open(const char *dir, const char *const tables[], unsigned table_count,
     uint64_t cache_bytes, char *error, size_t error_size);
 void store_close(struct store *s); /* flushes, checkpoints */
+
+/*
+ * The same for a worker, which has a peer to get everything from: a store that is certainly damaged
+ * is set aside, and so is half a copy; then the process ends with EXIT_ANEW, to be started again
+ * with an empty store.
+ */
+struct store *store_open_or_abandon(const char *dir, const char *const tables[],
+    unsigned table_count, uint64_t cache_bytes, char *error, size_t error_size);
+
+/* This store is of no use any more, for this reason (a few words): logs that, sets it aside, and
+ * ends the process with EXIT_ANEW. Any thread. */
+_Noreturn void store_abandon(struct store *s, const char *reason);
 
 /* What the protocol needs to start. Allocates durable->tail and its entries (the core takes them
  * over). Before the first write. */
@@ -78,6 +91,10 @@ struct store_stats {
 	uint64_t flushes, flush_nanoseconds; /* since start */
 	uint64_t log_first, log_last;        /* seqs held */
 	uint64_t bytes;                      /* on disk */
+	/* The store that this one stands in for, while it is kept: when it was set aside
+	 * (milliseconds since 1970; 0: there is none), and why. */
+	uint64_t set_aside_ms;
+	char set_aside_reason[STORE_REASON];
 };
 void store_stats(struct store *s, struct store_stats *out);
 
