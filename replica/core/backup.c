@@ -15,9 +15,8 @@ is_old(const struct core *c, const struct message *m)
 	return order < 0 || (again && m->boot != c->promised_to && !PLANTED(R1));
 }
 
-/* On disk before anything is answered in this epoch. */
-static void
-follow(struct core *c, struct epoch e)
+void
+backup_follow(struct core *c, struct epoch e)
 {
 	if (epoch_compare(e, c->promised) <= 0)
 		return;
@@ -29,7 +28,7 @@ follow(struct core *c, struct epoch e)
 static void
 promise(struct core *c, const struct message *m)
 {
-	follow(c, m->epoch);
+	backup_follow(c, m->epoch);
 	if (c->role == CORE_PRIMARY)
 		primary_step_down(c);
 	c->promised_to = m->boot;
@@ -55,7 +54,7 @@ join_history(struct core *c, const struct message *m)
 {
 	if (!uuid_is_nil(&c->incarnation))
 		return true;
-	if (m->peer_boot != c->boot || c->loaded != 0)
+	if (m->peer_boot != c->boot || c->loaded != 0 || !empty_may_join(c))
 		return false;
 	c->incarnation = m->incarnation;
 	c->formerly = m->formerly;
@@ -134,7 +133,7 @@ follow_primary(struct core *c, const struct message *m)
 	}
 	if (c->role == CORE_PRIMARY && epoch_compare(m->epoch, c->promised) <= 0)
 		return;
-	follow(c, m->epoch);
+	backup_follow(c, m->epoch);
 	if (c->role == CORE_PRIMARY)
 		primary_step_down(c);
 	if (m->kind == MSG_FETCH)

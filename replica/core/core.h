@@ -35,7 +35,7 @@
 #define CORE_GRANTED_MS 1100         /* ... the granter from its own, later, granting */
 #define CORE_OUTBID_MS 500           /* a primary that was outbid asks again after this long */
 #define CORE_CAMPAIGN_MS 5000        /* a promotion that has not won by then is given up */
-#define CORE_HELLO_MS 500            /* a replica without history asks around this often */
+#define CORE_HELLO_MS 200            /* a replica without history asks around this often */
 #define CORE_COMMAND_MS 10000        /* a command that is not done by then is answered TIMED_OUT */
 #define CORE_LOAD_BYTES (512u << 10) /* of rows in a LOAD, about */
 #define CORE_PEERS_MAX (SET_MEMBERS_MAX + 1) /* and one that is being added */

@@ -199,6 +199,7 @@ bool lease_all_excluded(const struct core *c, uint64_t *until);
 bool empty_is(const struct core *c); /* no history of our own, or not all of it */
 void empty_start(struct core *c);
 void empty_run(struct core *c);
+bool empty_may_join(const struct core *c); /* a primary's history: the others were asked first */
 void empty_heard(struct core *c, struct peer *p);
 enum message_kind empty_asks(const struct core *c, const struct peer *p); /* 0: nothing */
 
@@ -254,6 +255,7 @@ uint64_t batch_deadline(const struct core *c);
 
 /* backup.c */
 void backup_message(struct core *c, const struct message *m);
+void backup_follow(struct core *c, struct epoch e); /* on disk before anything else is said */
 
 /* core.c */
 bool core_history_agrees(const struct core *c, const struct message *m);

@@ -45,6 +45,18 @@ find_heir(struct core *c)
 	return all_heard || c->now - c->started >= PATIENCE_MS ? best : NULL;
 }
 
+/* What we promised is forgotten with the store, so we promise again what the others have: else an
+ * older primary could take our word for the set's. */
+bool
+empty_may_join(const struct core *c)
+{
+	bool all_heard = true;
+
+	for (unsigned i = 0; i < c->peer_count; i++)
+		all_heard &= c->peers[i].heard;
+	return c->phase != CORE_EMPTY || all_heard || c->now - c->started >= PATIENCE_MS;
+}
+
 static bool
 all_are_empty(const struct core *c)
 {

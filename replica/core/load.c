@@ -105,8 +105,8 @@ load_take(struct core *c, const struct message *m)
 	bool begun = c->loaded != 0 || c->last.seq != 0;
 	bool same = c->loaded != 0 && position_equal(c->load_base, m->prev);
 
-	if (m->peer_boot != c->boot) {
-		act_reply(c, m, VERDICT_GAP); /* it was meant for what was here before */
+	if (m->peer_boot != c->boot || !empty_may_join(c)) {
+		act_reply(c, m, VERDICT_GAP); /* it may be meant for what was here before */
 	} else if (same && m->chunk == c->loaded) {
 		act_reply(c, m, VERDICT_OK);
 	} else if (m->chunk == 1 && begun) {

@@ -228,6 +228,7 @@ on_answer(struct core *c, struct peer *p, const struct message *m, bool restarte
 		load_answer(c, p, m);
 	else if (m->kind == MSG_HELLOED && c->phase == CORE_EMPTY) {
 		p->set = m->set;
+		backup_follow(c, m->epoch);
 		empty_heard(c, p);
 	}
 }
