@@ -5,6 +5,7 @@
 
 #include "fcgi/base/clock.h"
 #include "fcgi/peer.h"
+#include "fcgi/seeder.h"
 #include "fcgi/service.h"
 
 static const char *
@@ -19,8 +20,10 @@ phase_name(enum core_phase phase)
 		return "tail";
 	case CORE_ACTIVE:
 		return "active";
-	case CORE_FENCED:
-		return "fenced";
+	case CORE_EMPTY:
+		return "empty";
+	case CORE_LOADING:
+		return "loading";
 	case CORE_JOINING:
 		return "joining";
 	case CORE_IN_SYNC:
@@ -36,14 +39,13 @@ health_alive(struct call *c)
 	jsonw_close(&w);
 }
 
-/* Entry 1 holds the first contents: before it is applied there is nothing to serve. */
 void
 health_ready(struct call *c)
 {
 	struct core_status core;
 	replica_status(c->worker->replica, &core);
 	bool active = core.role == CORE_BACKUP || core.phase == CORE_ACTIVE;
-	if (active && core.applied >= 1 && replica_serving(c->worker->replica)) {
+	if (active && replica_serving(c->worker->replica) && seeder_done(c->worker)) {
 		health_alive(c);
 		return;
 	}
@@ -68,11 +70,49 @@ write_peers(struct jsonw *w, const struct core_status *core)
 		jsonw_open(w, NULL, '{');
 		jsonw_int(w, "id", core->peers[i].id);
 		jsonw_bool(w, "reachable", core->peers[i].reachable);
-		jsonw_bool(w, "in_sync", core->peers[i].in_sync);
+		jsonw_bool(w, "in_sync", set_in_sync(&core->set, core->peers[i].id));
+		jsonw_bool(w, "matches", core->peers[i].matches);
+		jsonw_bool(w, "loading", core->peers[i].loading);
+		jsonw_int(w, "chunk", core->peers[i].chunk);
 		peer_write_position(w, "last", &core->peers[i].last);
 		jsonw_close(w);
 	}
 	jsonw_close(w);
+}
+
+/* The replica set as the log has it. */
+static void
+write_set(struct jsonw *w, const struct set *set)
+{
+	jsonw_bool(w, "degraded", set_degraded(set));
+	jsonw_open(w, "set", '{');
+	jsonw_int(w, "primary", set->primary);
+	jsonw_int(w, "wanted", set->wanted);
+	jsonw_int(w, "min_insync", set->min);
+	jsonw_int(w, "in_sync", set_count_in_sync(set));
+	jsonw_bool(w, "forced", set->forced);
+	jsonw_open(w, "members", '[');
+	for (uint32_t i = 0; i < set->count; i++) {
+		jsonw_open(w, NULL, '{');
+		jsonw_int(w, "id", set->member[i].id);
+		jsonw_text(w, "address", set->member[i].address);
+		jsonw_bool(w, "in_sync", set->member[i].in_sync);
+		jsonw_close(w);
+	}
+	jsonw_close(w);
+	jsonw_close(w);
+}
+
+/* Milliseconds for which reads may go on without another word: null, without end. */
+static void
+write_lease(struct jsonw *w, const struct core_status *core)
+{
+	uint64_t now = clock_ms();
+	if (core->read_until == UINT64_MAX)
+		jsonw_null(w, "lease_ms");
+	else
+		jsonw_int(
+		    w, "lease_ms", core->read_until > now ? (int64_t)(core->read_until - now) : 0);
 }
 
 static void
@@ -93,6 +133,9 @@ write_core(struct jsonw *w, const struct core_status *core)
 	jsonw_bool(w, "in_doubt", core->in_doubt);
 	jsonw_bool(w, "writable", core->writable);
 	jsonw_int(w, "queue", core->queued);
+	jsonw_bool(w, "partial", core->partial_until != 0);
+	write_lease(w, core);
+	write_set(w, &core->set);
 	write_peers(w, core);
 }
 
@@ -100,12 +143,13 @@ static void
 write_cache(struct jsonw *w, struct cache *cache)
 {
 	struct cache_stats stats;
-	if (cache == NULL || cache_stats(cache, &stats) != 0) {
+	if (cache == NULL || cache_stats(cache, clock_ms(), &stats) != 0) {
 		jsonw_null(w, "cache");
 		return;
 	}
 	jsonw_open(w, "cache", '{');
 	jsonw_bool(w, "ready", stats.ready);
+	jsonw_bool(w, "leased", stats.leased);
 	jsonw_int(w, "entries", stats.entries);
 	jsonw_int(w, "max_entries", stats.max_entries);
 	jsonw_int(w, "hits", stats.hits);

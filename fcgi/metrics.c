@@ -1,10 +1,12 @@
 #include "fcgi/metrics.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "fcgi/base/clock.h"
 #include "fcgi/base/xalloc.h"
 #include "fcgi/service.h"
 
@@ -128,10 +130,38 @@ render_peers(const struct core_status *core, struct buf *out)
 	for (unsigned i = 0; i < core->peer_count; i++)
 		buf_printf(out, "bazar_peer_reachable{id=\"%u\"} %d\n", core->peers[i].id,
 		    core->peers[i].reachable);
-	header(out, "bazar_peer_in_sync", "gauge", "1 while its log ends where ours does.");
+	header(out, "bazar_peer_in_sync", "gauge", "1 while it must have every write.");
 	for (unsigned i = 0; i < core->peer_count; i++)
 		buf_printf(out, "bazar_peer_in_sync{id=\"%u\"} %d\n", core->peers[i].id,
-		    core->peers[i].in_sync);
+		    set_in_sync(&core->set, core->peers[i].id));
+	header(out, "bazar_peer_lag_entries", "gauge", "Entries of our log that it did not have.");
+	for (unsigned i = 0; i < core->peer_count; i++) {
+		uint64_t has = core->peers[i].last.seq;
+		buf_printf(out, "bazar_peer_lag_entries{id=\"%u\"} %" PRIu64 "\n",
+		    core->peers[i].id, core->last.seq > has ? core->last.seq - has : 0);
+	}
+	header(out, "bazar_peer_loading", "gauge", "1 while it is being given our tables.");
+	for (unsigned i = 0; i < core->peer_count; i++)
+		buf_printf(out, "bazar_peer_loading{id=\"%u\"} %d\n", core->peers[i].id,
+		    core->peers[i].loading);
+}
+
+static double
+lease_seconds(const struct core_status *core)
+{
+	uint64_t now = clock_ms();
+	if (core->read_until == UINT64_MAX)
+		return INFINITY;
+	return core->read_until > now ? (double)(core->read_until - now) / 1e3 : 0;
+}
+
+static void
+render_value(struct buf *out, const char *name, double value)
+{
+	if (isinf(value))
+		buf_printf(out, "%s +Inf\n", name);
+	else
+		buf_printf(out, "%s %.15g\n", name, value);
 }
 
 static void
@@ -139,7 +169,7 @@ render_sample(const struct sample *s, bool has_cache, struct buf *out)
 {
 #define METRIC(name, type, help, value)                                                            \
 	header(out, name, type, help);                                                             \
-	buf_printf(out, "%s %.15g\n", name, (double)(value));
+	render_value(out, name, (double)(value));
 #define METRIC_CACHE(name, type, help, value)                                                      \
 	if (has_cache) {                                                                           \
 		METRIC(name, type, help, value)                                                    \
@@ -155,7 +185,7 @@ metrics_render(const struct worker *w, struct buf *out)
 	struct sample s = {.serving = replica_serving(w->replica), .started_ms = w->started_ms};
 	replica_status(w->replica, &s.core);
 	store_stats(w->store, &s.store);
-	bool has_cache = w->cache != NULL && cache_stats(w->cache, &s.cache) == 0;
+	bool has_cache = w->cache != NULL && cache_stats(w->cache, clock_ms(), &s.cache) == 0;
 	render_counts(w->metrics, out);
 	header(out, "bazar_request_seconds", "histogram", "Time from request to answer.");
 	for (unsigned i = 0; i < w->metrics->count; i++)

@@ -24,6 +24,71 @@ post_replicate(struct call *c)
 		problem(c->r, c->q, PROBLEM_OVERLOADED, "This replica is stopping or too busy.");
 }
 
+/* ---- An operator's command ---- */
+
+#define COMMAND_MAX 1024 /* bytes */
+
+static bool
+read_command(const json_t *json, struct core_command *out)
+{
+	static const struct {
+		const char *name;
+		enum core_command_kind kind;
+	} kinds[] = {{"min-insync", COMMAND_MIN_INSYNC}, {"add", COMMAND_ADD},
+	    {"remove", COMMAND_REMOVE}, {"hand-over", COMMAND_HAND_OVER},
+	    {"promote", COMMAND_PROMOTE}};
+	const char *name, *address = "";
+	json_int_t id = 0, min = 0;
+	int lost = 0, loss = 0, stopped = 0;
+	json_error_t why;
+	if (json_unpack_ex((json_t *)(uintptr_t)json, &why, 0,
+		"{s:s, s?I, s?s, s?I, s?b, s?b, s?b !}", "command", &name, "id", &id, "address",
+		&address, "min_insync", &min, "lost", &lost, "accept_data_loss", &loss,
+		"primary_stopped", &stopped) != 0 ||
+	    id < 0 || id > UINT32_MAX || min < 0 || min > UINT32_MAX ||
+	    strlen(address) >= sizeof(out->address))
+		return false;
+	*out = (struct core_command){.id = (uint32_t)id,
+	    .min_insync = (uint32_t)min,
+	    .lost = lost,
+	    .accept_data_loss = loss,
+	    .primary_stopped = stopped};
+	strcpy(out->address, address);
+	size_t i = 0, count = sizeof(kinds) / sizeof(kinds[0]);
+	while (i < count && strcmp(kinds[i].name, name) != 0)
+		i++;
+	if (i < count)
+		out->kind = kinds[i].kind;
+	return i < count;
+}
+
+/* Done or not, the answer is 200: `result` is a word for bazarctl to explain. */
+static void
+post_command(struct call *c)
+{
+	static const char *const results[] = {[TOLD_DONE] = "done",
+	    [TOLD_NOT_PRIMARY] = "not-primary",
+	    [TOLD_IS_PRIMARY] = "is-primary",
+	    [TOLD_BUSY] = "busy",
+	    [TOLD_INVALID] = "invalid",
+	    [TOLD_NOT_IN_SYNC] = "not-in-sync",
+	    [TOLD_UNSAFE] = "unsafe",
+	    [TOLD_TIMED_OUT] = "timed-out"};
+	struct core_command command;
+	json_t *json = json_loadb((const char *)c->q->body, c->q->body_len, 0, NULL);
+	bool good = read_command(json, &command);
+	json_decref(json);
+	if (!good) {
+		problem(c->r, c->q, PROBLEM_BAD_BODY, "This is no command to a replica.");
+		return;
+	}
+	struct jsonw w = response_success(c->r, NULL);
+	jsonw_open(&w, "data", '{');
+	jsonw_text(&w, "result", results[replica_command(c->worker->replica, &command)]);
+	jsonw_close(&w);
+	jsonw_close(&w);
+}
+
 /* ---- Pages of the log and of tables, for bazarctl ---- */
 
 struct jsonw
@@ -145,6 +210,7 @@ const struct route peer_routes[] = {
     {METHOD_GET, "/status", NULL, 0, 0, health_status},
     {METHOD_POST, "/peer/replicate", NULL, PEER_BODY_MAX, ROUTE_INTERNAL | ROUTE_BINARY,
 	post_replicate},
+    {METHOD_POST, "/peer/command", NULL, COMMAND_MAX, ROUTE_INTERNAL, post_command},
     {METHOD_GET, "/peer/log", "from limit", 0, ROUTE_INTERNAL, get_log},
     {METHOD_GET, "/peer/digest", NULL, 0, ROUTE_INTERNAL, get_digest},
     {0},

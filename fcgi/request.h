@@ -29,6 +29,9 @@ struct request_headers {
 	const char *if_none_match;
 	const char *bazar_secret;
 	const char *request_id;
+	/* nginx's own word, not the client's: the shop's address was asked ("first"), and another
+	 * replica has already sent the request on ("again"). */
+	const char *front;
 };
 
 struct request {
@@ -44,6 +47,7 @@ struct request {
 	size_t param_count;
 
 	struct request_headers header;
+	uint64_t elapsed_ms; /* since nginx began to read it, as far as nginx says */
 
 	const uint8_t *body;
 	size_t body_len;

@@ -10,7 +10,7 @@ response_reset(struct response *r)
 	r->status = 200;
 	r->type = "application/json";
 	r->etag[0] = '\0';
-	r->from_cache = r->no_body = false;
+	r->from_cache = r->no_body = r->degraded = false;
 	buf_clear(&r->head);
 	buf_clear(&r->body);
 }
@@ -39,6 +39,8 @@ response_success(struct response *r, const char *message)
 	jsonw_bool(&w, "success", true);
 	if (message != NULL)
 		jsonw_text(&w, "message", message);
+	if (r->degraded)
+		jsonw_bool(&w, "degraded", true);
 	return w;
 }
 

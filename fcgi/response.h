@@ -19,6 +19,7 @@ struct response {
 	struct buf head;  /* further header lines, each with its CR LF */
 	struct buf body;
 	char etag[RESPONSE_ETAG]; /* with its quotes; "" none */
+	bool degraded;            /* a success says so */
 	bool from_cache;          /* the shared cache answered, not this replica */
 	bool no_body;             /* HEAD: say how long the body is, and leave it out */
 };
@@ -28,8 +29,8 @@ void response_free(struct response *r);
 
 void response_header(struct response *r, const char *name, const char *value);
 
-/* Starts the body of a success: `{"success":true` is written, the caller goes on and ends with
- * jsonw_close(&w, '}'). `message` may be NULL. */
+/* Starts the body of a success: `{"success":true` is written (and `"degraded":true` if so), the
+ * caller goes on and ends with jsonw_close(&w, '}'). `message` may be NULL. */
 struct jsonw response_success(struct response *r, const char *message);
 
 /* What HTTP calls a status we use. */

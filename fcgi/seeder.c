@@ -19,6 +19,20 @@ struct seeder {
 	atomic_bool stopping;
 };
 
+bool
+seeder_done(const struct worker *w)
+{
+	static atomic_bool done; /* they never go away again */
+	if (atomic_load_explicit(&done, memory_order_relaxed))
+		return true;
+	store_read_begin(w->store);
+	bool found = service_seeded(store_view(w->store));
+	store_read_end(w->store);
+	if (found)
+		atomic_store_explicit(&done, true, memory_order_relaxed);
+	return found;
+}
+
 /* One attempt. The id is always the same, so that it is decided once however often it is tried. */
 static void
 submit(const struct worker *w)
@@ -43,10 +57,8 @@ seed(void *arg)
 	struct seeder *s = arg;
 	struct core_status core;
 	struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
-	while (!atomic_load(&s->stopping)) {
+	while (!atomic_load(&s->stopping) && !seeder_done(s->worker)) {
 		replica_status(s->worker->replica, &core);
-		if (core.role == CORE_BACKUP || core.last.seq > 0)
-			break;
 		if (core.phase == CORE_ACTIVE)
 			submit(s->worker);
 		nanosleep(&pause, NULL);

@@ -51,7 +51,9 @@ int service_start(struct worker *w);
 void service_stop(struct worker *w); /* before replica_stop */
 void service_free(struct worker *w); /* after replica_stop */
 
-/* Arguments of the operation that makes entry 1, and its kind in *kind. -1: a log line. */
+/* Whether the tables have their first contents. */
+bool service_seeded(const struct view *tables);
+/* Arguments of the operation that makes them, and its kind in *kind. -1: a log line. */
 int service_seed(const struct worker *w, struct buf *args, uint8_t *kind);
 
 #endif

@@ -4,9 +4,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
+#include "fcgi/base/clock.h"
 #include "fcgi/base/hash.h"
 #include "fcgi/guard.h"
+#include "fcgi/seeder.h"
 #include "fcgi/service.h"
 
 /* ---- Keys being handled in this process right now ---- */
@@ -66,10 +69,80 @@ write_identify(const struct call *c, const struct uuid *space, const char *forma
 	}
 	const char *token = guard_bearer(c->q->header.authorization);
 	buf_str(&text, token != NULL ? token : "");
+	buf_u8(&text, 0); /* neither can hold one, so no two pairs look the same */
 	buf_str(&text, c->key);
 	op.id = uuid_named(space, text.data, text.len);
 	buf_free(&text);
 	return op;
+}
+
+/* ---- The primary's place ---- */
+
+#define LOOK_MS 5
+#define TURN_MS 400 /* a request that was sent on waits this long for its turn to come here ... */
+#define NOBODY_MS 2000    /* ... and as long as this while nobody is known who could take it */
+#define UNDER_WAY_MS 3000 /* one that has been sent around for so long is answered */
+
+/* Who takes writes instead of this replica, as far as it knows; 0: nobody. Whoever it has promised
+ * to is, or is about to be, primary. */
+static uint32_t
+find_primary(const struct call *c, const struct core_status *core)
+{
+	uint32_t self = c->worker->node->id;
+	if (core->epoch.replica != 0 && core->epoch.replica != self)
+		return core->epoch.replica;
+	return core->set.count > 0 && core->set.primary != self ? core->set.primary : 0;
+}
+
+/* nginx asks that replica instead, with the same method and body, and the client sees none of it.
+ */
+static void
+send_on(struct call *c, uint32_t id)
+{
+	char place[64];
+	snprintf(place, sizeof(place), "@%s/%u", node_service_name(c->worker->node->service), id);
+	response_header(c->r, "X-Accel-Redirect", place);
+}
+
+static void
+answer_not_primary(struct call *c)
+{
+	struct core_status core;
+	replica_status(c->worker->replica, &core);
+	uint32_t primary = find_primary(c, &core);
+	if (c->q->header.front == NULL || (primary != 0 && c->q->elapsed_ms < UNDER_WAY_MS)) {
+		problem(c->r, c->q, PROBLEM_NOT_PRIMARY,
+		    "This replica takes no writes; ask the service's own address.");
+		if (c->q->header.front != NULL)
+			send_on(c, primary);
+	} else if (c->key != NULL) {
+		problem(c->r, c->q, PROBLEM_OUTCOME_UNKNOWN,
+		    "No replica takes writes right now. Repeat the request with the same "
+		    "Idempotency-Key to learn its outcome.");
+	} else {
+		problem(c->r, c->q, PROBLEM_NOT_APPLIED,
+		    "No replica takes writes right now. Nothing was changed; try again in a "
+		    "moment.");
+	}
+}
+
+bool
+write_here(struct call *c)
+{
+	struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
+	uint64_t began = clock_ms();
+	bool sent_on = c->q->header.front != NULL && strcmp(c->q->header.front, "again") == 0;
+	for (struct core_status core; c->q->header.front != NULL; nanosleep(&pause, NULL)) {
+		replica_status(c->worker->replica, &core);
+		if (core.role == CORE_PRIMARY)
+			return true;
+		uint64_t wait = find_primary(c, &core) == 0 ? NOBODY_MS : sent_on ? TURN_MS : 0;
+		if (clock_ms() - began >= wait) {
+			answer_not_primary(c);
+			return false;
+		}
+	}
+	return true;
 }
 
 /* ---- Failures ---- */
@@ -82,8 +155,7 @@ write_failed(struct call *c, enum core_result result)
 		result = CORE_UNKNOWN;
 	switch (result) {
 	case CORE_NOT_PRIMARY:
-		problem(c->r, c->q, PROBLEM_NOT_PRIMARY,
-		    "This replica takes no writes; ask the service's own address.");
+		answer_not_primary(c);
 		break;
 	case CORE_UNKNOWN:
 		problem(c->r, c->q, PROBLEM_OUTCOME_UNKNOWN,
@@ -96,7 +168,7 @@ write_failed(struct call *c, enum core_result result)
 		break;
 	default:
 		problem(c->r, c->q, PROBLEM_NOT_APPLIED,
-		    "Not every replica can be reached. Nothing was changed; try again in a "
+		    "Not enough replicas can be reached. Nothing was changed; try again in a "
 		    "moment.");
 	}
 }
@@ -126,8 +198,18 @@ bool
 write_ready(const struct call *c)
 {
 	struct core_status core;
+	if (seeder_done(c->worker))
+		return true;
 	replica_status(c->worker->replica, &core);
-	return core.role == CORE_BACKUP || core.last.seq > 0;
+	return core.role == CORE_BACKUP;
+}
+
+void
+write_decided(struct call *c)
+{
+	struct core_status core;
+	replica_status(c->worker->replica, &core);
+	c->r->degraded = set_degraded(&core.set);
 }
 
 bool
@@ -152,10 +234,12 @@ write_run(struct call *c, struct write_op *op, uint8_t kind, struct buf *args, s
 		release(&op->id);
 	op->replayed = op->keep && got.result == CORE_REPLAYED;
 	bool decided = got.result == CORE_DECIDED || got.result == CORE_REPLAYED;
-	if (decided)
+	if (decided) {
+		write_decided(c);
 		buf_add(answer, got.bytes.data, got.bytes.len);
-	else
+	} else {
 		write_failed(c, got.result);
+	}
 	buf_free(&got.bytes);
 	return decided;
 }

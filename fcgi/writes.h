@@ -22,9 +22,17 @@ struct write_op {
 struct write_op write_identify(const struct call *c, const struct uuid *space, const char *format,
     ...) __attribute__((format(printf, 3, 4)));
 
-/* False until this replica's log has entry 1, the first contents: an operation that overtook it
- * would be decided in an empty shop. A backup has its own word for writes. */
+/* True: go on, this replica is the primary, or nobody but itself can say that it is not (its own
+ * address was asked). False: the shop's address was asked, and c->r sends nginx on to whoever is
+ * primary, or says that nobody is (503). Waits at most 2 s. */
+bool write_here(struct call *c);
+
+/* False at a primary whose tables have no first contents yet (seeder.h). A backup has its own word
+ * for writes. */
 bool write_ready(const struct call *c);
+
+/* Something was decided: a success says so when fewer replicas have it than there are members. */
+void write_decided(struct call *c);
 
 /*
  * Runs operation `kind` with `args` (freed). True: the machine's answer was appended to *answer.

@@ -5,7 +5,9 @@
 #include "fcgi/base/wait.h"
 #include "fcgi/base/xalloc.h"
 
-#define ANSWER_MS 2000 /* a peer thread waits this long */
+/* A peer thread waits this long. */
+#define ANSWER_MS 2000
+#define COMMAND_MS (CORE_COMMAND_MS + 1000)
 
 void
 submissions_init(struct submission_list *l)
@@ -145,6 +147,103 @@ inbox_ask(struct inbox *i, struct message *m, struct buf *answer)
 	return status;
 }
 
+/* ---- Commands ---- */
+
+static void
+instruction_free(struct instruction *n)
+{
+	pthread_cond_destroy(&n->done);
+	free(n);
+}
+
+/* Where it is kept; NULL: nowhere. The lock is held. */
+static struct instruction **
+find_place(struct inbox *i, const struct instruction *n)
+{
+	for (size_t k = 0; k < INBOX_COMMANDS; k++)
+		if (i->instructions[k] == n)
+			return &i->instructions[k];
+	return NULL;
+}
+
+/* False: full or closed. */
+static bool
+bring(struct inbox *i, struct instruction *n)
+{
+	pthread_mutex_lock(&i->lock);
+	struct instruction **place = i->closed ? NULL : find_place(i, NULL);
+	if (place != NULL)
+		*place = n;
+	bool wake = place != NULL && rouse(i, INBOX_DEEP);
+	pthread_mutex_unlock(&i->lock);
+	if (wake)
+		i->wake(i->wake_arg);
+	return place != NULL;
+}
+
+enum core_told
+inbox_command(struct inbox *i, const struct core_command *command)
+{
+	struct instruction *n = xcalloc(1, sizeof(*n));
+	n->command = *command;
+	n->command.ticket = (uintptr_t)n;
+	wait_init(&n->done);
+	if (!bring(i, n)) {
+		instruction_free(n);
+		return TOLD_BUSY;
+	}
+	uint64_t deadline = clock_ms() + COMMAND_MS;
+	pthread_mutex_lock(&i->lock);
+	while (!n->told && wait_until(&n->done, &i->lock, deadline))
+		;
+	enum core_told result = n->told ? n->result : TOLD_TIMED_OUT;
+	bool told = n->told;
+	n->abandoned = !told; /* then the replicator frees it */
+	pthread_mutex_unlock(&i->lock);
+	if (told)
+		instruction_free(n);
+	return result;
+}
+
+struct instruction *
+inbox_take_instruction(struct inbox *i)
+{
+	struct instruction *found = NULL;
+	pthread_mutex_lock(&i->lock);
+	for (size_t k = 0; k < INBOX_COMMANDS && found == NULL; k++)
+		if (i->instructions[k] != NULL && !i->instructions[k]->taken)
+			found = i->instructions[k];
+	if (found != NULL)
+		found->taken = true;
+	pthread_mutex_unlock(&i->lock);
+	return found;
+}
+
+void
+inbox_tell(struct inbox *i, struct instruction *n, enum core_told result)
+{
+	pthread_mutex_lock(&i->lock);
+	*find_place(i, n) = NULL;
+	n->told = true;
+	n->result = result;
+	bool abandoned = n->abandoned;
+	if (!abandoned)
+		pthread_cond_signal(&n->done);
+	pthread_mutex_unlock(&i->lock);
+	if (abandoned)
+		instruction_free(n);
+}
+
+void
+inbox_tell_all(struct inbox *i, enum core_told result)
+{
+	for (size_t k = 0; k < INBOX_COMMANDS; k++)
+		if (i->instructions[k] != NULL)
+			inbox_tell(i, i->instructions[k], result);
+}
+
+/* ---- The replicator ---- */
+
 void
 inbox_close(struct inbox *i)
 {
@@ -185,6 +284,8 @@ inbox_fall_asleep(struct inbox *i, enum inbox_sleep sleep)
 {
 	pthread_mutex_lock(&i->lock);
 	bool disturbed = i->questions != NULL || (i->submissions.count > 0 && sleep == INBOX_LIGHT);
+	for (size_t k = 0; k < INBOX_COMMANDS; k++)
+		disturbed |= i->instructions[k] != NULL && !i->instructions[k]->taken;
 	i->sleep = disturbed ? INBOX_AWAKE : sleep;
 	pthread_mutex_unlock(&i->lock);
 	return !disturbed;

@@ -1,6 +1,6 @@
 /*
- * What other threads bring to the replicator: operations, and messages whose bearers wait for the
- * answer. Bounded; the replicator takes all that waits at once.
+ * What other threads bring to the replicator: operations, and messages and commands whose bearers
+ * wait for the answer. Bounded; the replicator takes all that waits at once.
  */
 #ifndef BAZAR_INBOX_H
 #define BAZAR_INBOX_H
@@ -13,6 +13,7 @@
 
 #define INBOX_OPERATIONS CORE_QUEUE_MAX
 #define INBOX_QUESTIONS 64
+#define INBOX_COMMANDS 8
 
 /* An operation with whom to tell. Its address is the ticket the core knows it by. */
 struct submission {
@@ -43,6 +44,15 @@ struct question {
 	struct question *next;
 };
 
+/* A command from an operator, and the peer thread that waits for its outcome. Its address is the
+ * ticket the core knows it by. */
+struct instruction {
+	struct core_command command;
+	enum core_told result;
+	bool taken, told, abandoned;
+	pthread_cond_t done;
+};
+
 /* Operations that come while none can be started need not wake anybody: they make the next batch
  * larger. */
 enum inbox_sleep {
@@ -56,8 +66,9 @@ struct inbox {
 	struct submission_list submissions;
 	struct question *questions, **last_question;
 	size_t question_count;
-	enum inbox_sleep sleep; /* of the replicator */
-	bool closed;            /* takes nothing any more */
+	struct instruction *instructions[INBOX_COMMANDS]; /* not told yet; NULL: a free place */
+	enum inbox_sleep sleep;                           /* of the replicator */
+	bool closed;                                      /* takes nothing any more */
 	void (*wake)(void *arg);
 	void *wake_arg;
 };
@@ -71,14 +82,21 @@ void inbox_destroy(struct inbox *i);
 bool inbox_submit(struct inbox *i, struct submission_list *l);
 /* Takes over *m, waits for the answer (bounded) and appends it. The HTTP status. */
 int inbox_ask(struct inbox *i, struct message *m, struct buf *answer);
+/* Waits for the outcome (bounded, longer than the core's own time-out). */
+enum core_told inbox_command(struct inbox *i, const struct core_command *command);
 void inbox_close(struct inbox *i); /* what is in it can still be taken */
 
 /* ---- The replicator ---- */
 
-/* Everything that waits, in order. */
+/* All operations and questions that wait, in order. */
 void inbox_take(struct inbox *i, struct submission_list *l, struct question **questions);
+/* A command that was not taken yet; NULL: none. */
+struct instruction *inbox_take_instruction(struct inbox *i);
 /* q->answer is filled in; q is gone afterwards. */
 void inbox_answer(struct inbox *i, struct question *q, int status);
+/* n is gone afterwards. */
+void inbox_tell(struct inbox *i, struct instruction *n, enum core_told result);
+void inbox_tell_all(struct inbox *i, enum core_told result);
 /* False: there is something to take that would have woken you. */
 bool inbox_fall_asleep(struct inbox *i, enum inbox_sleep sleep);
 

@@ -10,8 +10,8 @@
 #include "replica/core/message.h"
 
 #define ANSWER_BYTES_MAX (MESSAGE_BYTES_MAX + (64u << 10))
-#define TARGETS_MAX 8
 #define URL_MAX 256
+#define REPLICATE "/peer/replicate"
 
 /* A request: an easy handle that is used again and again, so that its connection is kept. */
 struct request {
@@ -23,7 +23,6 @@ struct request {
 };
 
 struct target {
-	uint32_t id;
 	struct request requests[PEER_IN_FLIGHT];
 };
 
@@ -31,8 +30,7 @@ struct peer_client {
 	CURLM *multi;
 	struct curl_slist *headers;
 	uint64_t turn;
-	struct target targets[TARGETS_MAX];
-	size_t count;
+	struct target *targets[PEER_ID_MAX + 1]; /* by id; NULL: never heard of */
 };
 
 struct peer_call {
@@ -67,15 +65,22 @@ make_headers(const char *secret)
 	return headers;
 }
 
-static CURL *
-make_easy(const char *address, const char *path, struct curl_slist *headers)
+static void
+set_url(CURL *easy, const char *address, const char *path)
 {
 	char url[URL_MAX];
 	snprintf(url, sizeof(url), "http://%s%s", address, path);
+	if (curl_easy_setopt(easy, CURLOPT_URL, url) != CURLE_OK)
+		log_fatal("libcurl: out of memory");
+}
+
+static CURL *
+make_easy(const char *address, const char *path, struct curl_slist *headers)
+{
 	CURL *easy = curl_easy_init();
 	if (easy == NULL)
 		log_fatal("libcurl: out of memory");
-	curl_easy_setopt(easy, CURLOPT_URL, url);
+	set_url(easy, address, path);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http");
 	curl_easy_setopt(easy, CURLOPT_PROXY, "");
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
@@ -149,42 +154,45 @@ free_target(struct peer_client *c, struct target *t)
 		buf_free(&r->body);
 		buf_free(&r->answer);
 	}
+	free(t);
 }
 
 void
 peer_client_free(struct peer_client *c)
 {
-	for (size_t i = 0; i < c->count; i++)
-		free_target(c, &c->targets[i]);
+	for (size_t id = 0; id <= PEER_ID_MAX; id++)
+		if (c->targets[id] != NULL)
+			free_target(c, c->targets[id]);
 	curl_multi_cleanup(c->multi);
 	curl_slist_free_all(c->headers);
 	free(c);
 	curl_global_cleanup();
 }
 
-void
-peer_client_add(struct peer_client *c, uint32_t id, const char *address)
+static struct target *
+make_target(struct peer_client *c, uint32_t id, const char *address)
 {
-	if (c->count == TARGETS_MAX)
-		log_fatal("more than %d other replicas", TARGETS_MAX);
-	struct target *t = &c->targets[c->count++];
-	t->id = id;
+	struct target *t = xcalloc(1, sizeof(*t));
 	for (size_t i = 0; i < PEER_IN_FLIGHT; i++) {
 		struct request *r = &t->requests[i];
-		r->easy = make_easy(address, "/peer/replicate", c->headers);
+		r->easy = make_easy(address, REPLICATE, c->headers);
 		r->to = id;
 		curl_easy_setopt(r->easy, CURLOPT_PRIVATE, r);
 	}
+	return t;
 }
 
-static struct target *
-find_target(struct peer_client *c, uint32_t id)
+void
+peer_client_add(struct peer_client *c, uint32_t id, const char *address)
 {
-	for (size_t i = 0; i < c->count; i++) {
-		if (c->targets[i].id == id)
-			return &c->targets[i];
-	}
-	return NULL;
+	if (id > PEER_ID_MAX)
+		log_fatal("a replica cannot have the id %u", id);
+	struct target *t = c->targets[id];
+	if (t == NULL)
+		c->targets[id] = make_target(c, id, address);
+	else
+		for (size_t i = 0; i < PEER_IN_FLIGHT; i++)
+			set_url(t->requests[i].easy, address, REPLICATE);
 }
 
 /* One that is free, else the one sent longest ago. */
@@ -226,7 +234,7 @@ push(struct peer_client *c, const struct request *r)
 void
 peer_client_send(struct peer_client *c, uint32_t id, uint64_t request, struct buf *body)
 {
-	struct target *t = find_target(c, id);
+	struct target *t = id <= PEER_ID_MAX ? c->targets[id] : NULL;
 	if (t == NULL)
 		return;
 	struct request *r = take_request(c, t);

@@ -16,6 +16,7 @@
 
 #define PEER_REQUEST_MS 1000 /* then a request has failed */
 #define PEER_IN_FLIGHT 4     /* requests to one peer */
+#define PEER_ID_MAX 31
 
 struct peer_client;
 
@@ -23,7 +24,8 @@ struct peer_client;
 struct peer_client *peer_client_new(const char *secret);
 void peer_client_free(struct peer_client *c);
 
-/* Requests to replica `id` are POSTed to http://<address>/peer/replicate. */
+/* Requests to replica `id` (1 to PEER_ID_MAX) are POSTed to http://<address>/peer/replicate from
+ * now on; those on their way to another address go on. */
 void peer_client_add(struct peer_client *c, uint32_t id, const char *address);
 
 /*

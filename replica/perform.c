@@ -1,6 +1,7 @@
 /* Carrying out the core's actions, each finished before the next. */
 #include <stdlib.h>
 
+#include "fcgi/base/clock.h"
 #include "fcgi/log.h"
 #include "replica/replicator.h"
 
@@ -16,10 +17,22 @@ perform_join_cache(struct replica *r)
 		log_warn("the cache cannot be joined; it stays off until it can");
 }
 
+/* While any replica of the host may read, so may whoever looks into the host's cache. */
+void
+perform_extend_cache(struct replica *r)
+{
+	uint64_t now = clock_ms(), until = now + CORE_LEASE_MS;
+	if (until > r->serves_until)
+		until = r->serves_until;
+	if (r->cache != NULL && until > now &&
+	    cache_joined(r->cache, r->self, r->incarnation.bytes))
+		cache_extend(r->cache, until);
+}
+
 static void
 save(struct replica *r, const struct core_action *a)
 {
-	store_save(r->store, a->save.promised, &a->save.incarnation);
+	store_save(r->store, a->save.promised, &a->save.incarnation, &a->save.formerly);
 	r->incarnation = a->save.incarnation;
 	perform_join_cache(r);
 }
@@ -55,6 +68,23 @@ apply(struct replica *r, const struct core_action *a)
 {
 	store_apply(r->store, a->entries, a->count);
 	reads_applied(r, a->entries[a->count - 1]->at.seq);
+}
+
+/* The tables are another replica's now, and the log goes on behind them. */
+static void
+end_load(struct replica *r, const struct core_action *a)
+{
+	store_load_end(r->store, a->loaded.base, a->loaded.until, a->loaded.set);
+	reads_applied(r, a->loaded.base.seq);
+	r->last_seq = a->loaded.base.seq;
+}
+
+static void
+open_gate(struct replica *r, const struct core_action *a)
+{
+	reads_open(r, a->gate.open, a->gate.until);
+	r->serves_until = a->gate.open ? a->gate.until : 0;
+	perform_extend_cache(r);
 }
 
 /* Requests go to the network; an answer goes to the peer thread that brought the question. */
@@ -93,9 +123,18 @@ answer_caller(struct replica *r, const struct core_action *a)
 }
 
 static void
+tell(struct replica *r, const struct core_action *a)
+{
+	inbox_tell(&r->inbox, (struct instruction *)(uintptr_t)a->told.ticket, a->told.result);
+}
+
+static void
 perform_one(struct replica *r, const struct core_action *a)
 {
 	switch (a->kind) {
+	case ACT_PEER:
+		peer_client_add(r->client, a->peer.id, a->peer.address);
+		break;
 	case ACT_SAVE:
 		save(r, a);
 		break;
@@ -128,7 +167,19 @@ perform_one(struct replica *r, const struct core_action *a)
 		answer_caller(r, a);
 		break;
 	case ACT_GATE:
-		reads_open(r, a->open);
+		open_gate(r, a);
+		break;
+	case ACT_LOAD:
+		store_load_rows(r->store, a->rows, a->rows_len);
+		break;
+	case ACT_LOADED:
+		end_load(r, a);
+		break;
+	case ACT_TOLD:
+		tell(r, a);
+		break;
+	case ACT_ABANDON:
+		store_abandon(r->store, "superseded by the primary's");
 		break;
 	}
 }

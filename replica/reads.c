@@ -22,10 +22,10 @@ reads_destroy(struct replica *r)
 }
 
 void
-reads_open(struct replica *r, bool open)
+reads_open(struct replica *r, bool open, uint64_t until)
 {
 	pthread_mutex_lock(&r->gate_lock);
-	gate_set_open(r->gate, open);
+	gate_set_open(r->gate, open, until);
 	pthread_mutex_unlock(&r->gate_lock);
 }
 
@@ -79,7 +79,7 @@ replica_read(struct replica *r, uint64_t key)
 	pthread_mutex_lock(&r->gate_lock);
 	while (read_next(&read) == READ_CHECK || read_next(&read) == READ_WAIT) {
 		if (read_next(&read) == READ_CHECK) {
-			enum gate_verdict verdict = gate_check(r->gate, key, &wait_for);
+			enum gate_verdict verdict = gate_check(r->gate, clock_ms(), key, &wait_for);
 			read_checked(&read, verdict, wait_for);
 		} else {
 			read_waited(&read, wait_for_applied(r, read.wait_for));
@@ -93,7 +93,7 @@ bool
 replica_serving(struct replica *r)
 {
 	pthread_mutex_lock(&r->gate_lock);
-	bool open = gate_is_open(r->gate);
+	bool open = clock_ms() < gate_open_until(r->gate);
 	pthread_mutex_unlock(&r->gate_lock);
 	return open;
 }

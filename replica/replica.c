@@ -1,5 +1,6 @@
 #include "replica/replica.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,6 +41,18 @@ machine_log_read(void *ctx, uint64_t seq)
 	return store_entry(((struct replica *)ctx)->store, seq);
 }
 
+static uint64_t
+machine_log_first(void *ctx)
+{
+	return store_log_first(((struct replica *)ctx)->store);
+}
+
+static bool
+machine_dump(void *ctx, struct buf *cursor, size_t max, struct buf *rows)
+{
+	return store_dump(((struct replica *)ctx)->store, cursor, max, rows);
+}
+
 /* ---- Starting, stopping ---- */
 
 static uint64_t
@@ -53,22 +66,25 @@ random_boot(void)
 	return boot;
 }
 
-/* Every replica of our service is a member; all but ourselves are peers. */
+/* Every replica of our service is a member and in sync. */
 static void
-find_members(
-    struct replica *r, const struct nodes *nodes, const struct node *self, struct core_config *core)
+make_first_set(struct set *set, const struct nodes *nodes, enum node_service service)
 {
 	for (size_t i = 0; i < nodes->count; i++) {
 		const struct node *n = &nodes->node[i];
-		if (n->service != self->service)
+		if (n->service != service)
 			continue;
-		if (core->member_count == CORE_MEMBERS_MAX)
+		if (set->count == SET_MEMBERS_MAX)
 			log_fatal("the node file has more than %d replicas of a service",
-			    CORE_MEMBERS_MAX);
-		core->members[core->member_count++] = n->id;
-		if (n->id != self->id)
-			peer_client_add(r->client, n->id, n->address);
+			    SET_MEMBERS_MAX);
+		struct set_member *m = &set->member[set->count++];
+		m->id = n->id;
+		m->in_sync = true;
+		snprintf(m->address, sizeof(m->address), "%s", n->address);
+		if (n->primary)
+			set->primary = n->id;
 	}
+	set->min = set->count;
 }
 
 static struct core *
@@ -76,14 +92,13 @@ make_core(struct replica *r, const struct nodes *nodes, const struct node *self)
 {
 	struct core_config config = {
 	    .self = self->id,
-	    .role = self->primary ? CORE_PRIMARY : CORE_BACKUP,
 	    .boot = random_boot(),
 	    .incarnation_if_new = uuid_random(),
 	    .machine = &r->machine,
 	};
 	struct core_durable durable;
 
-	find_members(r, nodes, self, &config);
+	make_first_set(&config.first, nodes, self->service);
 	store_load(r->store, &durable);
 	r->incarnation = durable.incarnation;
 	r->last_seq = durable.last.seq;
@@ -109,8 +124,16 @@ replica_start(const struct replica_config *config)
 	r->store = config->store;
 	r->cache = config->cache;
 	r->rules = config->machine;
-	r->machine =
-	    (struct machine){r, machine_decided, machine_begin, machine_execute, machine_log_read};
+	r->log_keep = config->log_keep;
+	r->machine = (struct machine){
+	    .ctx = r,
+	    .decided = machine_decided,
+	    .begin = machine_begin,
+	    .execute = machine_execute,
+	    .log_read = machine_log_read,
+	    .log_first = machine_log_first,
+	    .dump = machine_dump,
+	};
 	r->client = peer_client_new(config->secret);
 	inbox_init(&r->inbox, wake, r->client);
 	submissions_init(&r->submitted);
@@ -242,4 +265,10 @@ replica_status(struct replica *r, struct core_status *out)
 	pthread_mutex_lock(&r->status_lock);
 	*out = r->status;
 	pthread_mutex_unlock(&r->status_lock);
+}
+
+enum core_told
+replica_command(struct replica *r, const struct core_command *command)
+{
+	return inbox_command(&r->inbox, command);
 }

@@ -18,11 +18,12 @@ struct replica;
 
 struct replica_config {
 	const char *name;          /* own name in `nodes` */
-	const struct nodes *nodes; /* who else there is (same service) and where */
+	const struct nodes *nodes; /* who there is at first (same service), where, and primary */
 	const char *secret;        /* sent as X-Bazar-Secret */
 	struct store *store;
 	struct cache *cache;           /* NULL: this service has none */
-	const struct machine *machine; /* decided, begin, execute; log_read is filled in here */
+	const struct machine *machine; /* decided, begin, execute; the rest is filled in here */
+	uint64_t log_keep;             /* applied entries kept in the log, about */
 };
 
 struct replica *replica_start(const struct replica_config *config);
@@ -67,5 +68,9 @@ bool replica_serving(struct replica *r);
 int replica_receive(struct replica *r, const void *body, size_t len, struct buf *answer);
 
 void replica_status(struct replica *r, struct core_status *out);
+
+/* An operator's command; `ticket` is filled in here. Waits for its outcome, CORE_COMMAND_MS and a
+ * second at most. */
+enum core_told replica_command(struct replica *r, const struct core_command *command);
 
 #endif

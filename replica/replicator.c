@@ -3,7 +3,9 @@
  * step out, sleeps until there is more. All operations that wait go into one step, so that batches
  * grow with the load.
  */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fcgi/base/clock.h"
 #include "fcgi/base/xalloc.h"
@@ -11,7 +13,10 @@
 #include "replica/replicator.h"
 
 #define CHORES_MS 100
-#define PRUNE_AT_ONCE 2000 /* entries, so that the log's end never waits long for its beginning */
+/* Entries at once: enough to be worth it, and so that the log's end never waits long for its
+ * beginning. */
+#define PRUNE_LEAST 100
+#define PRUNE_MOST 2000
 
 /* ---- Inputs ---- */
 
@@ -51,6 +56,8 @@ take_inbox(struct replica *r)
 		next = q->next;
 		answer_question(r, q);
 	}
+	for (struct instruction *n; (n = inbox_take_instruction(&r->inbox)) != NULL;)
+		perform(r, core_command(r->core, clock_ms(), clock_wall_ms(), &n->command));
 	if (submissions.count > 0)
 		submit(r, &submissions);
 }
@@ -74,30 +81,30 @@ request_ended(void *arg, uint32_t id, uint64_t request, int status, const struct
 /* ---- Chores ---- */
 
 /*
- * Entries go when every member has them. A primary knows from what its backups said last; for a
- * backup it follows from their being committed, since nothing is without all members. (A member
- * that lost its store since needs the entries again: the primary keeps them until it has them.)
+ * Entries go when they are applied and old, whoever is away: a replica that comes back too late
+ * gets the tables. Only one that is being given them, or that is catching up right now, is waited
+ * for, and not for ever.
  */
-static bool
-everybody_has(const struct core_status *status, uint64_t below)
+static uint64_t
+keep_from(const struct replica *r, const struct core_status *s)
 {
-	if (status->phase != CORE_ACTIVE && status->phase != CORE_IN_SYNC)
-		return false;
-	for (unsigned i = 0; i < status->peer_count; i++) {
-		if (!status->peers[i].reachable || status->peers[i].last.seq + 1 < below)
-			return false;
+	uint64_t most = s->applied > 2 * r->log_keep ? s->applied - 2 * r->log_keep : 0;
+	uint64_t from = s->applied > r->log_keep ? s->applied - r->log_keep : 0;
+	for (unsigned i = 0; i < s->peer_count; i++) {
+		uint64_t has = s->peers[i].loading ? 0 : s->peers[i].last.seq;
+		if (s->peers[i].reachable && has < from)
+			from = has > most ? has : most;
 	}
-	return status->applied >= below;
+	return from;
 }
 
 static void
 prune(struct replica *r, const struct core_status *status)
 {
-	if (status->applied <= REPLICA_LOG_KEEP + PRUNE_AT_ONCE)
+	uint64_t from = keep_from(r, status), first = store_log_first(r->store);
+	if (first == 0 || from < first + PRUNE_LEAST)
 		return;
-	uint64_t below = store_log_first(r->store) + PRUNE_AT_ONCE;
-	if (below <= status->applied - REPLICA_LOG_KEEP && everybody_has(status, below))
-		store_prune(r->store, below);
+	store_prune(r->store, from < first + PRUNE_MOST ? from : first + PRUNE_MOST);
 }
 
 static void
@@ -107,6 +114,7 @@ do_chores(struct replica *r, uint64_t now)
 		return;
 	r->chores_at = now + CHORES_MS;
 	perform_join_cache(r);
+	perform_extend_cache(r);
 	prune(r, &r->status);
 }
 
@@ -120,7 +128,8 @@ tell_phase(const struct core_status *s)
 	    [CORE_ADOPTING] = "adopts the longest log",
 	    [CORE_TAIL] = "commits the log's tail",
 	    [CORE_ACTIVE] = "is active",
-	    [CORE_FENCED] = "is fenced: another primary has a higher epoch",
+	    [CORE_EMPTY] = "has no history yet",
+	    [CORE_LOADING] = "gets the primary's tables",
 	    [CORE_JOINING] = "waits to be confirmed",
 	    [CORE_IN_SYNC] = "is in sync",
 	};
@@ -129,18 +138,38 @@ tell_phase(const struct core_status *s)
 	    s->epoch.replica, (unsigned long long)s->last.seq, (unsigned long long)s->applied);
 }
 
+/* Who must have a write before it counts is worth a line whenever it changes. */
+static void
+tell_set(struct replica *r, const struct set *set)
+{
+	char line[sizeof(r->told_set)];
+	size_t len = 0;
+	for (uint32_t i = 0; i < set->count && len < sizeof(line); i++)
+		len += (size_t)snprintf(line + len, sizeof(line) - len, "%u%s, ", set->member[i].id,
+		    set->member[i].in_sync ? "" : " (away)");
+	if (set->count == 0 || len >= sizeof(line))
+		return;
+	snprintf(line + len, sizeof(line) - len, "primary %u, %u must be in sync", set->primary,
+	    set->min);
+	if (strcmp(line, r->told_set) == 0)
+		return;
+	strcpy(r->told_set, line);
+	log_info("the replica set is %s", line);
+}
+
 static void
 publish_status(struct replica *r)
 {
 	struct core_status status;
 
 	core_status(r->core, &status);
-	bool news = status.phase != r->status.phase;
+	bool news = status.phase != r->status.phase || status.role != r->status.role;
 	pthread_mutex_lock(&r->status_lock);
 	r->status = status;
 	pthread_mutex_unlock(&r->status_lock);
 	if (news)
 		tell_phase(&status);
+	tell_set(r, &status.set);
 }
 
 /* ---- The thread ---- */
@@ -200,5 +229,6 @@ replicator_main(void *replica)
 	}
 	take_inbox(r); /* what came in just before it was closed */
 	dismiss_all(r);
+	inbox_tell_all(&r->inbox, TOLD_TIMED_OUT);
 	return NULL;
 }

@@ -19,16 +19,14 @@
 #include "replica/peer_client.h"
 #include "replica/replica.h"
 
-/* Kept even when every member has them: what people look at after something went wrong. */
-#define REPLICA_LOG_KEEP 100000
-
 struct replica {
 	/* fixed at start */
 	uint32_t self;
 	struct store *store;
 	struct cache *cache;
 	const struct machine *rules; /* the service's */
-	struct machine machine;      /* the same with log_read, as the core calls it */
+	struct machine machine;      /* the same with the store's parts, as the core calls it */
+	uint64_t log_keep;
 
 	/* shared */
 	struct inbox inbox;
@@ -46,7 +44,9 @@ struct replica {
 	struct submission_list submitted; /* the core has not answered yet */
 	struct question *asking;          /* the message the core looks at now */
 	struct uuid incarnation;
-	uint64_t last_seq; /* of the log */
+	uint64_t last_seq;     /* of the log */
+	uint64_t serves_until; /* as the gate was last told; 0: it is closed */
+	char told_set[256];    /* as the log was last told it */
 	uint64_t chores_at;
 };
 
@@ -56,12 +56,13 @@ void *replicator_main(void *replica);
 /* perform.c */
 void perform(struct replica *r, const struct core_actions *actions);
 void perform_join_cache(struct replica *r);
+void perform_extend_cache(struct replica *r); /* hits for as long as we may read, a lease at most */
 void perform_finish(struct replica *r, struct submission *s, struct replica_answer *answer);
 
 /* reads.c */
 void reads_init(struct replica *r);
 void reads_destroy(struct replica *r);
-void reads_open(struct replica *r, bool open);
+void reads_open(struct replica *r, bool open, uint64_t until);
 void reads_mark(struct replica *r, struct entry *const *entries, size_t count);
 void reads_truncate(struct replica *r, uint64_t from_seq);
 void reads_applied(struct replica *r, uint64_t seq);

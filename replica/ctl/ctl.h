@@ -19,6 +19,10 @@ struct ctl {
 
 /* argv[0] is the command's name. A command says on stderr why it failed. */
 int command_export(struct ctl *ctl, int argc, char **argv);
+int command_member(struct ctl *ctl, int argc, char **argv);
+int command_min_insync(struct ctl *ctl, int argc, char **argv);
+int command_promote(struct ctl *ctl, int argc, char **argv);
+int command_switchover(struct ctl *ctl, int argc, char **argv);
 int command_import(struct ctl *ctl, int argc, char **argv);
 int command_reconcile(struct ctl *ctl, int argc, char **argv);
 int command_status(struct ctl *ctl, int argc, char **argv);
@@ -31,8 +35,14 @@ int ctl_usage(const char *command);
 /* One line on stderr: what went wrong and what to do about it. Returns CTL_FAILED. */
 int ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* The initial primary of the service; NULL, after saying so, when the node file has none. */
-const struct node *ctl_primary(const struct ctl *ctl, enum node_service service);
+/* The primary of the service, as the replicas say; waits for one, CTL_PATIENCE_MS at most. NULL
+ * after saying that there is none. */
+#define CTL_PATIENCE_MS 15000
+const struct node *ctl_primary(struct ctl *ctl, enum node_service service);
+/* The replica of that name; NULL after saying that there is none. */
+const struct node *ctl_node(const struct ctl *ctl, const char *name);
+/* False after saying that there is no such service. */
+bool ctl_service(const char *name, enum node_service *out);
 
 void ctl_sleep_ms(unsigned ms);
 

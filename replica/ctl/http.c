@@ -138,8 +138,10 @@ http_post(struct http *h, const struct node *node, const char *path, const char 
 	headers = add_header(headers, "Content-Type: application/json");
 	/* Curl would first ask with "Expect: 100-continue" and wait. */
 	headers = add_header(headers, "Expect:");
-	snprintf(line, sizeof(line), "Idempotency-Key: %s", key);
-	headers = add_header(headers, line);
+	if (key != NULL) {
+		snprintf(line, sizeof(line), "Idempotency-Key: %s", key);
+		headers = add_header(headers, line);
+	}
 	curl_easy_setopt(h->curl, CURLOPT_POST, 1L);
 	curl_easy_setopt(h->curl, CURLOPT_POSTFIELDS, (const char *)body->data);
 	curl_easy_setopt(h->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->len);

@@ -29,7 +29,7 @@ struct http_answer {
 /* One request. Returns the status; 0 when no answer came in time (http_error says why). */
 int http_get(struct http *h, const struct node *node, const char *path, unsigned timeout_ms,
     struct http_answer *a);
-/* A JSON body; `key`: Idempotency-Key. */
+/* A JSON body; `key`: Idempotency-Key, NULL for none. */
 int http_post(struct http *h, const struct node *node, const char *path, const char *key,
     const struct buf *body, struct http_answer *a);
 

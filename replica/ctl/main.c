@@ -7,7 +7,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "fcgi/base/clock.h"
 #include "replica/ctl/ctl.h"
+#include "replica/ctl/report.h"
 
 #define SECRET_MAX 128 /* with the NUL */
 
@@ -17,7 +19,10 @@ static const struct command {
 	const char *help;
 	int (*run)(struct ctl *ctl, int argc, char **argv);
 } commands[] = {
-    {"status", "[--json]", "every process of the stack: role, epoch, last entry, health",
+    {"status", "[--json]",
+	"every process of the stack: role, epoch, last entry, lag, lease, health; and who must "
+	"have\n"
+	"        a write before it counts",
 	command_status},
     {"wait", "[--timeout SECONDS]", "wait until every replica is ready (30 s)", command_wait},
     {"import", "[--replace] FILE.csv",
@@ -26,6 +31,26 @@ static const struct command {
 	command_export},
     {"reconcile", "[--all]", "do books, reservations and orders add up? --all: on every replica",
 	command_reconcile},
+    {"switchover", "SERVICE NAME",
+	"make that replica the primary, with the help of the present one; no request fails",
+	command_switchover},
+    {"promote", "NAME [--accept-data-loss] [--primary-stopped]",
+	"make that replica the primary when the old one is lost. Refused where an acknowledged "
+	"write\n"
+	"        could be lost, unless --accept-data-loss says that this is accepted.\n"
+	"        --primary-stopped: your word that the old primary, on a host that cannot be "
+	"looked\n"
+	"        at from here, and that host's cache answer nobody any more",
+	command_promote},
+    {"min-insync", "SERVICE N|all",
+	"so many replicas must have a write before it counts; fewer than all: the others may be "
+	"away",
+	command_min_insync},
+    {"member", "add NAME ADDRESS | remove NAME [--lost]",
+	"one replica more (NAME is the service, a dash and an id: catalog-3; ADDRESS is "
+	"host:port), or\n"
+	"        one less. --lost: its store will not come back, so it need not be asked",
+	command_member},
     {"verify", "", "are the replicas of each service equal, and their logs sound?", command_verify},
 };
 
@@ -66,12 +91,40 @@ ctl_fail(const char *format, ...)
 }
 
 const struct node *
-ctl_primary(const struct ctl *ctl, enum node_service service)
+ctl_primary(struct ctl *ctl, enum node_service service)
 {
-	const struct node *node = nodes_primary(&ctl->nodes, service);
+	uint64_t end = clock_ms() + CTL_PATIENCE_MS;
+	for (unsigned attempt = 1;; attempt++) {
+		const struct node *node = report_primary(ctl, service);
+		if (node != NULL || clock_ms() + http_pause_ms(attempt) > end) {
+			if (node == NULL)
+				ctl_fail(
+				    "no replica of %s is primary now; `bazarctl status` shows what "
+				    "they do, `bazarctl promote` makes one of them primary",
+				    node_service_name(service));
+			return node;
+		}
+		ctl_sleep_ms(http_pause_ms(attempt));
+	}
+}
+
+const struct node *
+ctl_node(const struct ctl *ctl, const char *name)
+{
+	const struct node *node = nodes_find(&ctl->nodes, name);
 	if (node == NULL)
-		ctl_fail("%s/nodes names no primary of %s", ctl->run, node_service_name(service));
+		ctl_fail("%s/nodes names no replica %s", ctl->run, name);
 	return node;
+}
+
+bool
+ctl_service(const char *name, enum node_service *out)
+{
+	for (*out = NODE_CATALOG; *out <= NODE_ORDER; (*out)++)
+		if (strcmp(name, node_service_name(*out)) == 0)
+			return true;
+	ctl_fail("there is no service %s; there are catalog and order", name);
+	return false;
 }
 
 void
