@@ -2,7 +2,8 @@
 #
 #   make up | down | status | reload | reset      a stack on this machine; RUN=dir PORT=n choose which
 #   make | install | uninstall | clean            the programs, in build/
-#   make check                                    all tests; check-unit ... check-system: one kind
+#   make check                                    all tests; check-unit ... check-torture: one kind
+#   make torture [SEED=n] [DURATION=s]            clients and faults, and the proof; torture-planted: does it see?
 #   make lint | format | format-check             clang-tidy and cppcheck; clang-format
 #   make asan | tsan | valgrind | bench           the tests under a checker; the measurements
 #
@@ -83,19 +84,21 @@ TESTED  = $(filter-out $(MAINS),$(sort $(COMMON) $(CATALOG) $(ORDER) $(SUPER) $(
 
 PROGRAMS = $(addprefix $(B)/,bazar-catalog bazar-order bazar-run bazar-init bazarctl)
 
-SOURCES  = $(wildcard fcgi/*.c fcgi/*/*.c replica/*.c replica/*/*.c sql/*.c tests/*/*.c)
-HEADERS  = $(wildcard fcgi/*.h fcgi/*/*.h replica/*.h replica/*/*.h sql/*.h tests/*/*.h)
-SCRIPTS  = .ci/run .ci/deps nginx/conf/render tests/fuzz/run.sh vagrant/provision.sh
+SOURCES  = $(wildcard fcgi/*.c fcgi/*/*.c replica/*.c replica/*/*.c sql/*.c tests/*/*.c tests/torture/*/*.c)
+HEADERS  = $(wildcard fcgi/*.h fcgi/*/*.h replica/*.h replica/*/*.h sql/*.h tests/*/*.h tests/torture/*/*.h)
+SCRIPTS  = .ci/run .ci/deps nginx/conf/render tests/fuzz/run.sh tests/torture/planted.sh vagrant/provision.sh
 
 UNIT  = $(B)/tests/unit
 SIM   = $(B)/tests/sim
-FAULT = $(patsubst tests/fault/%.c,$(B)/tests/fault_%,$(wildcard tests/fault/*.c))
+DISKS = $(patsubst tests/fault/%.c,$(B)/tests/%.so,$(wildcard tests/fault/disk_*.c))
+FAULT = $(patsubst tests/fault/%.c,$(B)/tests/fault_%,$(wildcard tests/fault/cache_*.c))
 FUZZERS = $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz_%,$(wildcard tests/fuzz/*.c))
 BENCH = $(patsubst tests/bench/%.c,$(B)/tests/bench_%,$(wildcard tests/bench/*.c))
+TORTURE = $(addprefix $(B)/tests/torture-,checker checker-test load proxy launch links.so)
 
 .PHONY: all install uninstall clean deps deps-check up down status reload reset check check-unit \
-	check-fault check-sim check-fuzz check-system check-readme tests bench format format-check \
-	lint asan tsan valgrind FORCE
+	check-fault check-sim check-fuzz check-system check-readme check-torture torture \
+	torture-planted tests bench format format-check lint asan tsan valgrind FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -141,7 +144,7 @@ $(B)/flags: FORCE
 
 # ---- Test programs ---------------------------------------------------------------------------
 
-tests: $(UNIT) $(SIM) $(FAULT) $(BENCH)
+tests: $(UNIT) $(SIM) $(FAULT) $(DISKS) $(BENCH)
 
 $(UNIT): $(call objs,tests/unit/*.c) $(B)/tested.a
 	@mkdir -p $(@D)
@@ -161,9 +164,29 @@ $(B)/tests/fault_%: $(B)/failpoints/tests/fault/%.o $(FAILPOINTS) $(B)/tested.a
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -o $@ $^ $(LIBS) $(CUNIT)
 
+# Bad disks, to be preloaded. Without sanitizers, which would have to be first.
+$(B)/tests/disk_%.so: tests/fault/disk_%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(STD) $(WARN) $(CFLAGS) -fPIC -shared -fvisibility=hidden -o $@ $<
+
 $(B)/tests/bench_%: $(B)/obj/tests/bench/%.o $(B)/tested.a
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
+
+CHECKER = $(filter-out %/main.o,$(call objs,tests/torture/checker/*.c))
+$(B)/tests/torture-checker: $(CHECKER) $(B)/obj/tests/torture/checker/main.o $(B)/common.a
+$(B)/tests/torture-checker-test: $(CHECKER) $(B)/obj/tests/torture/test_checker.o $(B)/common.a
+$(B)/tests/torture-load: $(call objs,tests/torture/load/*.c) $(B)/common.a
+$(B)/tests/torture-proxy: $(B)/obj/tests/torture/net/proxy.o $(B)/common.a
+$(B)/tests/torture-launch: $(B)/obj/tests/torture/net/launch.o
+$(filter-out %.so,$(TORTURE)):
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -o $@ $^ $(LIBS) $(CUNIT)
+
+# Loaded into the workers under test, not linked.
+$(B)/tests/torture-links.so: tests/torture/net/links.c $(B)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(STD) $(WARN) $(CFLAGS) -fPIC -shared -o $@ $<
 
 $(B)/fuzz/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
@@ -183,6 +206,7 @@ check: deps-check
 	$(MAKE) check-fuzz
 	$(MAKE) check-system
 	$(MAKE) check-readme
+	$(MAKE) check-torture
 
 check-unit: $(UNIT) $(B)/bazar-init
 	$(RUNNER) $(UNIT)
@@ -205,6 +229,20 @@ check-system: all tests
 
 check-readme: all
 	@if test -x tests/readme/run; then BUILD=$(B) tests/readme/run; fi
+
+# The checker's own tests, then a run of two minutes.
+check-torture: all $(TORTURE)
+	$(B)/tests/torture-checker-test
+	BUILD=$(B) python3 tests/torture/run.py --duration 100
+
+# SEED=n repeats a run's choices; DURATION in seconds. Many runs are added up by tests/torture/sum.
+DURATION = 600
+torture: all $(TORTURE)
+	BUILD=$(B) python3 tests/torture/run.py --duration $(DURATION) $(if $(SEED),--seed $(SEED))
+
+# Workers that lack one safeguard each: every one must be noticed by what it does.
+torture-planted: all $(TORTURE)
+	BUILD=$(B) tests/torture/planted.sh
 
 # Sanitizers write what they find beside the tests, because a worker's own words go to its log.
 REPORTS = $(abspath $(B)/$@/reports)

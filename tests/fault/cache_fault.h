@@ -9,11 +9,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <CUnit/Basic.h>
 
+#include "fcgi/base/clock.h"
 #include "fcgi/base/hash.h"
 #include "fcgi/cache/cache.h"
 #include "fcgi/cache/segment.h"
@@ -22,8 +22,9 @@
 #define BLOCK 32
 #define BLOCKS 16
 #define VALUE_MAX 96
-#define STEPS_MAX 2000 /* of one operation */
-#define STUCK_MS 900   /* no get or raise may take that long, on a busy machine either */
+#define STEPS_MAX 2000      /* of one operation */
+#define STUCK_MS 900        /* no get or raise may take that long, on a busy machine either */
+#define FOR_EVER UINT64_MAX /* a lease */
 
 static const struct cache_geometry small = {.entries = ENTRIES,
     .stripes = 64,
@@ -89,17 +90,25 @@ put_version(struct cache *c, unsigned n, uint64_t seq, uint64_t version)
 
 /* *version of what was found; a torn value is version 0 with *torn. */
 static inline enum cache_result
-get_version(struct cache *c, unsigned n, uint64_t *version, bool *torn)
+get_version_at(struct cache *c, unsigned n, uint64_t now, uint64_t *version, bool *torn)
 {
 	struct key k = make_key(n);
 	char value[VALUE_MAX];
 	uint64_t seq;
 	size_t len;
-	enum cache_result result = cache_get(c, k.text, k.floor, value, sizeof(value), &len, &seq);
+	enum cache_result result =
+	    cache_get(c, k.text, k.floor, now, value, sizeof(value), &len, &seq);
 
 	*version = 0;
 	*torn = result == CACHE_HIT && !read_value(n, value, len, version);
 	return result;
+}
+
+/* Under any lease. */
+static inline enum cache_result
+get_version(struct cache *c, unsigned n, uint64_t *version, bool *torn)
+{
+	return get_version_at(c, n, 0, version, torn);
 }
 
 static inline void
@@ -108,15 +117,6 @@ raise_version(struct cache *c, unsigned n, uint64_t seq)
 	struct key k = make_key(n);
 
 	cache_raise(c, &k.floor, 1, seq);
-}
-
-static inline uint64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 /* Zeroed memory that children share. */
@@ -152,12 +152,31 @@ hit_at_step(void (*run)(struct cache *c), struct cache *c, int step, int signal,
 		CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
 		return false;
 	}
+	CU_ASSERT(WIFSTOPPED(status) || WTERMSIG(status) == signal);
 	return true;
 }
 
-/* ---- Main ---- */
+/* ---- This program's segment ---- */
 
-static char name[64]; /* of this program's segment */
+static char name[64];
+
+/* As it is found, or new. Ends the process, which may be a victim, when there is none. */
+static inline struct cache *
+open_named(uint32_t expected)
+{
+	struct cache_geometry g = small;
+	struct cache *c;
+
+	g.expected = expected;
+	c = cache_open(name, &g);
+	if (c == NULL) {
+		perror("cache_open");
+		abort();
+	}
+	return c;
+}
+
+/* ---- Main ---- */
 
 static inline int
 fault_main(const char *suite, CU_TestInfo *tests)
