@@ -107,9 +107,10 @@ replicas_here(const struct worker *w)
 	return bits;
 }
 
-/* Without a cache everything is slower, and nothing else. */
+/* Without a cache everything is slower, and nothing else. The replica opens it when it joins it,
+ * and goes on trying. */
 static void
-open_cache(struct worker *w)
+set_up_cache(struct worker *w)
 {
 	char name[SETTINGS_SEGMENT];
 	if (service_kind() != NODE_CATALOG || settings_segment(w->run, name) != 0)
@@ -118,7 +119,7 @@ open_cache(struct worker *w)
 	geometry.entries = (uint32_t)settings.cache_entries;
 	geometry.blocks = (uint32_t)(settings.cache_bytes / geometry.block_size);
 	geometry.expected = replicas_here(w);
-	w->cache = cache_open(name, &geometry);
+	w->cache = cache_new(name, &geometry);
 	if (w->cache == NULL)
 		log_warn("no cache: %s", strerror(errno));
 }
@@ -133,6 +134,7 @@ start_replica(struct worker *w, const struct machine *machine)
 	    .store = w->store,
 	    .cache = w->cache,
 	    .machine = machine,
+	    .log_keep = settings.log_keep,
 	};
 	w->replica = replica_start(&config);
 	if (w->replica == NULL)
@@ -196,7 +198,7 @@ main(int argc, char **argv)
 
 	worker.metrics = metrics_new();
 	open_store(&worker);
-	open_cache(&worker);
+	set_up_cache(&worker);
 	struct machine machine = service_machine(store_view(worker.store));
 	start_replica(&worker, &machine);
 	if (service_start(&worker) != 0)

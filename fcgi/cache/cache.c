@@ -5,17 +5,36 @@
 #include "fcgi/base/hash.h"
 #include "fcgi/cache/handle.h"
 #include "fcgi/cache/table.h"
+#include "replica/core/plant.h"
 
 /* ---- Going in and out ---- */
 
-/* Both locks, or NULL. */
+/* What is mapped, kept so until unborrow; NULL: nothing is. */
+static struct segment *
+borrow(struct cache *c)
+{
+	pthread_rwlock_rdlock(&c->map_lock);
+	if (c->segment.head != NULL)
+		return &c->segment;
+	pthread_rwlock_unlock(&c->map_lock);
+	return NULL;
+}
+
+static void
+unborrow(struct cache *c)
+{
+	pthread_rwlock_unlock(&c->map_lock);
+}
+
+/* The same with the segment's lock, or NULL. */
 static struct segment *
 enter(struct cache *c, unsigned patience_ms)
 {
-	pthread_rwlock_rdlock(&c->map_lock);
-	if (segment_lock(&c->segment, patience_ms) == 0)
-		return &c->segment;
-	pthread_rwlock_unlock(&c->map_lock);
+	struct segment *s = borrow(c);
+
+	if (s == NULL || segment_lock(s, patience_ms) == 0)
+		return s;
+	unborrow(c);
 	return NULL;
 }
 
@@ -23,7 +42,7 @@ static void
 leave(struct cache *c)
 {
 	segment_unlock(&c->segment);
-	pthread_rwlock_unlock(&c->map_lock);
+	unborrow(c);
 }
 
 static bool
@@ -48,14 +67,23 @@ item_check(const struct item *item, const char *key, const void *value)
 	return hash64(parts, sizeof(parts));
 }
 
-/* The value is copied first and judged afterwards: see the argument in cache.h. */
+/* The lease first; then the value is copied, and judged by its floor last: see the argument in
+ * cache.h. */
 static enum cache_result
-look_up(struct segment *s, const char *key, struct item *item, void *out, size_t size)
+look_up(
+    struct segment *s, const char *key, uint64_t now_ms, struct item *item, void *out, size_t size)
 {
-	uint32_t i = table_find(s, key, item->key_len, item->floor_key);
-	const struct entry *e = table_entry(s, i);
-	bool found = i < s->geometry.entries, copied = found && table_read(s, e, out, size);
+	const struct entry *e;
+	bool found, copied;
+	uint32_t i;
 
+	if (!segment_leased(s, now_ms))
+		return CACHE_OFF;
+	CACHE_STEP();
+	i = table_find(s, key, item->key_len, item->floor_key);
+	e = table_entry(s, i);
+	found = i < s->geometry.entries;
+	copied = found && table_read(s, e, out, size);
 	CACHE_STEP();
 	if (!segment_ready(s))
 		return CACHE_OFF;
@@ -86,8 +114,8 @@ discard(struct cache *c)
 }
 
 enum cache_result
-cache_get(struct cache *c, const char *key, uint64_t floor_key, void *out, size_t size, size_t *len,
-    uint64_t *seq)
+cache_get(struct cache *c, const char *key, uint64_t floor_key, uint64_t now_ms, void *out,
+    size_t size, size_t *len, uint64_t *seq)
 {
 	struct item item = {.floor_key = floor_key, .key_len = (uint32_t)strlen(key)};
 	struct segment *s = enter(c, LOCK_BRIEF_MS);
@@ -95,7 +123,7 @@ cache_get(struct cache *c, const char *key, uint64_t floor_key, void *out, size_
 
 	if (s == NULL)
 		return is_dead(c) ? CACHE_OFF : CACHE_TROUBLE;
-	result = look_up(s, key, &item, out, size);
+	result = look_up(s, key, now_ms, &item, out, size);
 	CACHE_STEP();
 	if (result == CACHE_HIT)
 		s->head->counters.hits++;
@@ -157,9 +185,10 @@ cache_put(struct cache *c, const char *key, uint64_t floor_key, uint64_t seq, co
 void
 cache_raise(struct cache *c, const uint64_t *floor_keys, size_t count, uint64_t seq)
 {
-	struct segment *s = &c->segment;
+	struct segment *s = borrow(c);
 
-	pthread_rwlock_rdlock(&c->map_lock);
+	if (s == NULL)
+		return;
 	for (size_t i = 0; i < count; i++)
 		segment_raise(s, floor_keys[i], seq);
 	if (segment_lock(s, LOCK_BRIEF_MS) == 0) {
@@ -168,15 +197,29 @@ cache_raise(struct cache *c, const uint64_t *floor_keys, size_t count, uint64_t 
 			    table_remove_key(s, floor_keys[i], seq, NULL, NULL);
 		segment_unlock(s);
 	}
-	pthread_rwlock_unlock(&c->map_lock);
+	unborrow(c);
 }
 
 void
 cache_raise_all(struct cache *c, uint64_t seq)
 {
-	pthread_rwlock_rdlock(&c->map_lock);
-	segment_raise_all(&c->segment, seq);
-	pthread_rwlock_unlock(&c->map_lock);
+	struct segment *s = borrow(c);
+
+	if (s == NULL)
+		return;
+	segment_raise_all(s, seq);
+	unborrow(c);
+}
+
+void
+cache_extend(struct cache *c, uint64_t until_ms)
+{
+	struct segment *s = borrow(c);
+
+	if (s == NULL)
+		return;
+	segment_extend(s, until_ms);
+	unborrow(c);
 }
 
 /* Nobody counts as present while the floors are down, so a crash in here leaves the cache off. A
@@ -186,12 +229,15 @@ start_over(struct segment *s, const uint8_t incarnation[CACHE_INCARNATION])
 {
 	s->head->joined = 0;
 	CACHE_STEP();
+	segment_end_lease(s);
+	CACHE_STEP();
 	atomic_store(&s->head->floor_all, 0);
 	CACHE_STEP();
 	for (uint32_t i = 0; i < s->geometry.stripes; i++)
 		atomic_store_explicit(&s->floors[i], 0, memory_order_release);
 	CACHE_STEP();
-	table_flush(s);
+	if (!PLANTED(C3))
+		table_flush(s);
 	CACHE_STEP();
 	memcpy(s->head->incarnation, incarnation, CACHE_INCARNATION);
 	CACHE_STEP();
@@ -209,7 +255,8 @@ admit(struct segment *s, unsigned replica, const uint8_t incarnation[CACHE_INCAR
 {
 	if (!same_incarnation(s, incarnation))
 		start_over(s, incarnation);
-	segment_raise_all(s, last_seq);
+	if (!PLANTED(C2))
+		segment_raise_all(s, last_seq);
 	s->head->joined |= UINT32_C(1) << replica;
 	CACHE_STEP();
 }
@@ -283,7 +330,7 @@ cache_invalidate(struct cache *c, uint64_t floor_key, char *names, size_t size, 
 
 	*used = 0;
 	if (s == NULL)
-		return -1;
+		return is_dead(c) ? 0 : -1;
 	removed = table_remove_key(s, floor_key, UINT64_MAX, note_name, &list);
 	s->head->counters.invalidations += removed;
 	leave(c);
@@ -300,7 +347,7 @@ cache_clear(struct cache *c, char *names, size_t size, size_t *used)
 
 	*used = 0;
 	if (s == NULL)
-		return -1;
+		return is_dead(c) ? 0 : -1;
 	removed = table_remove_all(s, note_name, &list);
 	s->head->counters.invalidations += removed;
 	leave(c);
@@ -309,7 +356,7 @@ cache_clear(struct cache *c, char *names, size_t size, size_t *used)
 }
 
 int
-cache_stats(struct cache *c, struct cache_stats *out)
+cache_stats(struct cache *c, uint64_t now_ms, struct cache_stats *out)
 {
 	struct segment *s = enter(c, LOCK_PATIENT_MS);
 	bool dead;
@@ -322,6 +369,7 @@ cache_stats(struct cache *c, struct cache_stats *out)
 	out->bytes = (uint64_t)(s->geometry.blocks - s->head->free_blocks) * s->geometry.block_size;
 	out->max_bytes = (uint64_t)s->geometry.blocks * s->geometry.block_size;
 	out->ready = segment_ready(s);
+	out->leased = segment_leased(s, now_ms);
 	dead = segment_dead(s);
 	leave(c);
 	return dead ? -1 : 0;

@@ -11,11 +11,23 @@
  * the applied seq its reader saw *before* it read the rows. It is handed out only while its seq is
  * not below its floor, and this is asked at every get, after the value was copied.
  *
- * Why no stale hit. Floors are atomic words, raised without the lock. Let a raise to n return at
- * time t. A get that begins after t loads the floor after t, sees n or more, and gives nothing
- * older. A get that began before t overlaps the write and may be ordered before it. So neither a
- * late fill (stored or refused, it is below the floor), nor a crash between two stores, nor a
- * process stopped for ever while it holds the lock can bring an old value back or hold up a raise.
+ * LEASE. A time (CLOCK_BOOTTIME, the same for all processes of the host) before which no write can
+ * be committed without a replica that raises floors here. The replicas that may serve extend it;
+ * each get asks for it before it looks anything up. A lost extension means misses.
+ *
+ * Why no stale hit. A get reads the clock (in its caller), then the lease, then copies, then loads
+ * the floor. Let it read c from the clock and a lease L > c, for which a replica vouched at time v
+ * (it looked at its own right to serve at v, for up to L). The get is linearized at p = max(c, v),
+ * which lies within it: at c, unless the lease had run out and was given anew after c.
+ * Since p < L, whatever was committed at p had been prepared by that replica, so its floors had
+ * been raised; the get loads the floor after p, sees them, and gives nothing older. What is newer
+ * was committed within the get. It does not matter how long the get, or the extension, was stopped
+ * between its steps, or that the lease has run out since: only floors raised before p are needed,
+ * and floors never fall. (With the floor loaded before the lease it would be wrong: everything
+ * between the two, a write elsewhere and the return of the replica, would be missed.)
+ * Floors and lease are atomic words, raised without the lock. So neither a late fill (stored or
+ * refused, it is below the floor), nor a crash between two stores, nor a process stopped for ever
+ * while it holds the lock can bring an old value back, or hold up a raise or an extension.
  *
  * LOCK. A robust process-shared mutex guards everything but the floors, only to copy memory. A get
  * or put waits for it 2 ms at most, counted from the moment the first one had to wait, so a stopped
@@ -23,14 +35,14 @@
  * nobody has got it for 1 s the segment is marked dead, which every get asks after copying too: a
  * holder that wakes up later writes into memory nobody believes any more.
  *
- * REPLACEMENT. A new segment gives no hit and takes no fill before each expected replica has joined
- * it, which raises all its floors to that replica's last log seq; from then on the replica's raises
- * go to that segment, until it is dead. The old one is marked dead before the new one is made. So
- * at most one segment gives hits, and it has every replica's raises. (If its name was removed
- * behind our backs, the old one is marked dead by the first cache_joined.)
+ * REPLACEMENT. A new segment has no lease, gives no hit and takes no fill before each expected
+ * replica has joined it, which raises all its floors to that replica's last log seq; from then on
+ * the replica's raises go to that segment, until it is dead. The old one is marked dead before the
+ * new one is made. So at most one segment gives hits, and it has every replica's raises. (If its
+ * name was removed behind our backs, the old one is marked dead by the first cache_joined.)
  *
- * THREADS. Any thread of any process may call anything on a handle, except that the raises and
- * joins of one replica come from one thread, and close comes last.
+ * THREADS. Any thread of any process may call anything on a handle, except that the raises, joins
+ * and extensions of one replica come from one thread, and close comes last.
  */
 #ifndef BAZAR_CACHE_H
 #define BAZAR_CACHE_H
@@ -70,17 +82,22 @@ size_t cache_size(const struct cache_geometry *g);
  * Costs time for entries, stripes and blocks, not for bytes. NULL: errno is EINVAL or ENOMEM. */
 struct cache *cache_format(void *mem, size_t size, const struct cache_geometry *g);
 
+/* A handle to the host's segment `name` ("/bazar-..."), without one yet: the cache is off until
+ * cache_join or cache_reopen has found or made it. NULL: errno is EINVAL or ENOMEM. */
+struct cache *cache_new(const char *name, const struct cache_geometry *g);
+
 /*
- * The host's segment `name` ("/bazar-..."), mode 0600, made when there is none. One that is dead,
+ * The same with the segment, mode 0600, made when there is none. One that is dead,
  * damaged, or of another geometry is marked dead and replaced; processes racing to make it get the
  * same one. With `g` NULL: only what is there, as it is. Waits 2 s at most for another opener.
  * NULL: errno says why; EACCES when the segment is not ours alone.
  */
 struct cache *cache_open(const char *name, const struct cache_geometry *g);
 
-/* Leaves a dead, or removed, segment for the current one, making it where cache_open made one (but
- * taking a sound one whatever its geometry). 0: the handle has a live segment; -1: errno. A handle
- * from cache_format cannot. For users that never join; cache_join does this by itself. */
+/* Leaves a dead, or removed, segment for the current one, making it where cache_open would (but
+ * taking a sound one whatever its geometry, unless it is the handle's first). Waits 50 ms at most
+ * for another opener. 0: the handle has a live segment; -1: errno. A handle from cache_format
+ * cannot. For users that never join; cache_join does this by itself. */
 int cache_reopen(struct cache *c);
 
 void cache_close(struct cache *c); /* frees the handle; the segment stays. NULL is fine */
@@ -93,14 +110,15 @@ int cache_unlink(const char *name);
 enum cache_result {
 	CACHE_HIT,
 	CACHE_MISS,
-	CACHE_OFF,    /* dead, or not every expected replica has joined */
+	CACHE_OFF,    /* dead, out of lease, or not every expected replica has joined */
 	CACHE_TROUBLE /* somebody keeps the lock */
 };
 
 /* On a hit copies the value to `out` and sets *len and *seq; a value above `size` is a miss. `out`
- * is scratch otherwise. */
-enum cache_result cache_get(struct cache *c, const char *key, uint64_t floor_key, void *out,
-    size_t size, size_t *len, uint64_t *seq);
+ * is scratch otherwise. `now_ms`: the time, read after the question came in and before this call.
+ */
+enum cache_result cache_get(struct cache *c, const char *key, uint64_t floor_key, uint64_t now_ms,
+    void *out, size_t size, size_t *len, uint64_t *seq);
 
 /* `seq`: applied_seq as read before the rows the value was made from. Replaces the key's value, and
  * evicts the least recently used until it fits. -1: not stored, because seq is below the floor, the
@@ -115,11 +133,16 @@ int cache_put(struct cache *c, const char *key, uint64_t floor_key, uint64_t seq
 void cache_raise(struct cache *c, const uint64_t *floor_keys, size_t count, uint64_t seq);
 void cache_raise_all(struct cache *c, uint64_t seq); /* every stripe; entries go as they are met */
 
+/* Hits may be given until `until_ms`; a longer lease stays. For a replica that serves and has
+ * joined: until the end of its own right to serve, and at most 1 s after a time read *before* it
+ * looked at that right. */
+void cache_extend(struct cache *c, uint64_t until_ms);
+
 /*
  * A replica on this host has started, caught up, or changed its history: raise all floors to the
  * last seq of its log and count it as present. Another incarnation than the segment's empties it,
- * resets its floors and asks every other replica to join again. Reopens a dead segment. Waits up to
- * 1 s for the lock.
+ * ends its lease, resets its floors and asks every other replica to join again. Reopens a dead
+ * segment. Waits up to 1 s for the lock.
  * -1: the cache is off until a later join succeeds; nothing wrong will be handed out meanwhile.
  */
 int cache_join(struct cache *c, unsigned replica, const uint8_t incarnation[CACHE_INCARNATION],
@@ -133,7 +156,7 @@ bool cache_joined(struct cache *c, unsigned replica, const uint8_t incarnation[C
 
 /* Remove the entries of a floor key, or all. Their keys go to `names`, each with its NUL, as long
  * as they fit (entries * (CACHE_KEY_MAX + 1) bytes always do); *used: bytes written. Floors stay.
- * Return how many were removed; -1: no lock within 1 s. */
+ * Return how many were removed, 0 when the segment is dead or not there; -1: no lock in time. */
 int cache_invalidate(struct cache *c, uint64_t floor_key, char *names, size_t size, size_t *used);
 int cache_clear(struct cache *c, char *names, size_t size, size_t *used);
 
@@ -149,8 +172,10 @@ struct cache_stats {
 	uint64_t entries, max_entries;
 	uint64_t bytes, max_bytes; /* of blocks */
 	bool ready;                /* every expected replica has joined */
+	bool leased;               /* at the time given */
 };
 
-int cache_stats(struct cache *c, struct cache_stats *out); /* -1: dead, or no lock within 1 s */
+/* -1: dead, not there, or no lock within 1 s. */
+int cache_stats(struct cache *c, uint64_t now_ms, struct cache_stats *out);
 
 #endif

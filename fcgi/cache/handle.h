@@ -22,8 +22,8 @@ struct cache {
 	bool may_create;
 };
 
-/* Whether the mapped segment can be used. One whose name is gone or leads elsewhere is marked dead,
- * for others may be at a new one already. */
+/* Whether a segment is mapped and can be used. One whose name is gone or leads elsewhere is marked
+ * dead, for others may be at a new one already. */
 bool handle_alive(struct cache *c);
 
 #endif

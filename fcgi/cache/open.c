@@ -12,6 +12,7 @@
 
 #define OPEN_TRIES 16 /* how often the name may lead elsewhere while we look */
 #define OPEN_WAIT_MS 2000
+#define REOPEN_WAIT_MS 50 /* by threads that have other things to do; they will try again */
 
 /* ---- One segment file ---- */
 
@@ -25,11 +26,11 @@ enum found {
 /* Whoever makes, judges or removes a segment holds its file's lock; the kernel lets it go when that
  * process dies. A time limit, because that process may also be stopped. */
 static int
-lock_file(int fd)
+lock_file(int fd, int patience_ms)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
 
-	for (int waited = 0; waited < OPEN_WAIT_MS; waited++) {
+	for (int waited = 0; waited < patience_ms; waited++) {
 		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 			return 0;
 		if (errno != EWOULDBLOCK && errno != EINTR)
@@ -123,12 +124,12 @@ attach(struct cache *c, int fd, const struct stat *st, bool any)
 }
 
 static enum found
-take_up(struct cache *c, int fd, bool any)
+take_up(struct cache *c, int fd, bool any, int patience_ms)
 {
 	enum found found;
 	struct stat st;
 
-	if (lock_file(fd) != 0 || fstat(fd, &st) != 0)
+	if (lock_file(fd, patience_ms) != 0 || fstat(fd, &st) != 0)
 		return FOUND_FAILED;
 	if (st.st_uid != geteuid() || (st.st_mode & 07777) != 0600) {
 		errno = EACCES;
@@ -151,7 +152,7 @@ take_up(struct cache *c, int fd, bool any)
 
 /* Fill in c->segment, dev and ino. */
 static int
-find_segment(struct cache *c, bool any)
+find_segment(struct cache *c, bool any, int patience_ms)
 {
 	for (int tries = 0; tries < OPEN_TRIES; tries++) {
 		int fd = shm_open(c->name, O_RDWR | (c->may_create ? O_CREAT : 0), 0600);
@@ -159,7 +160,7 @@ find_segment(struct cache *c, bool any)
 
 		if (fd < 0)
 			return -1;
-		found = take_up(c, fd, any);
+		found = take_up(c, fd, any, patience_ms);
 		flock(fd, LOCK_UN); /* the mapping would keep it beyond close */
 		close(fd);
 		if (found != FOUND_MOVED)
@@ -247,16 +248,68 @@ cache_format(void *mem, size_t size, const struct cache_geometry *g)
 }
 
 struct cache *
-cache_open(const char *name, const struct cache_geometry *g)
+cache_new(const char *name, const struct cache_geometry *g)
 {
-	struct cache *c;
-
 	if (g != NULL && segment_size(g) == 0) {
 		errno = EINVAL;
 		return NULL;
 	}
-	c = handle_new(name, g);
-	if (c != NULL && find_segment(c, g == NULL) != 0) {
+	return handle_new(name, g);
+}
+
+bool
+handle_alive(struct cache *c)
+{
+	bool alive;
+
+	pthread_rwlock_rdlock(&c->map_lock);
+	if (c->name != NULL && c->segment.head != NULL && !is_named(c->name, c->dev, c->ino))
+		segment_kill(&c->segment);
+	alive = !segment_dead(&c->segment);
+	pthread_rwlock_unlock(&c->map_lock);
+	return alive;
+}
+
+static bool
+is_mapped(struct cache *c)
+{
+	bool mapped;
+
+	pthread_rwlock_rdlock(&c->map_lock);
+	mapped = c->segment.head != NULL;
+	pthread_rwlock_unlock(&c->map_lock);
+	return mapped;
+}
+
+/* The new one is looked for beside the old one, so that other threads go on (with an old one that
+ * is off) while we wait for the file's lock. The first one must have the geometry asked for. */
+static int
+move_on(struct cache *c, int patience_ms)
+{
+	struct cache fresh = {
+	    .name = c->name, .geometry = c->geometry, .may_create = c->may_create};
+	struct segment old;
+
+	if (find_segment(&fresh, is_mapped(c) || !c->may_create, patience_ms) != 0)
+		return -1;
+
+	pthread_rwlock_wrlock(&c->map_lock);
+	old = c->segment;
+	c->segment = fresh.segment;
+	c->dev = fresh.dev;
+	c->ino = fresh.ino;
+	pthread_rwlock_unlock(&c->map_lock);
+	if (old.head != NULL)
+		munmap(old.head, old.size);
+	return 0;
+}
+
+struct cache *
+cache_open(const char *name, const struct cache_geometry *g)
+{
+	struct cache *c = cache_new(name, g);
+
+	if (c != NULL && move_on(c, OPEN_WAIT_MS) != 0) {
 		int why = errno;
 
 		cache_close(c);
@@ -266,45 +319,16 @@ cache_open(const char *name, const struct cache_geometry *g)
 	return c;
 }
 
-bool
-handle_alive(struct cache *c)
-{
-	bool alive;
-
-	pthread_rwlock_rdlock(&c->map_lock);
-	if (c->name != NULL && !is_named(c->name, c->dev, c->ino))
-		segment_kill(&c->segment);
-	alive = !segment_dead(&c->segment);
-	pthread_rwlock_unlock(&c->map_lock);
-	return alive;
-}
-
-/* The new one is looked for beside the old one, so that other threads go on (with an old one that
- * is off) while we wait for the file's lock. */
 int
 cache_reopen(struct cache *c)
 {
-	struct cache fresh = {
-	    .name = c->name, .geometry = c->geometry, .may_create = c->may_create};
-	struct segment old;
-
 	if (handle_alive(c))
 		return 0;
 	if (c->name == NULL) {
 		errno = ENOENT;
 		return -1;
 	}
-	if (find_segment(&fresh, true) != 0)
-		return -1;
-
-	pthread_rwlock_wrlock(&c->map_lock);
-	old = c->segment;
-	c->segment = fresh.segment;
-	c->dev = fresh.dev;
-	c->ino = fresh.ino;
-	pthread_rwlock_unlock(&c->map_lock);
-	munmap(old.head, old.size);
-	return 0;
+	return move_on(c, REOPEN_WAIT_MS);
 }
 
 int
@@ -315,7 +339,7 @@ cache_unlink(const char *name)
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -1;
-	rc = lock_file(fd) == 0 && fstat(fd, &st) == 0 ? 0 : -1;
+	rc = lock_file(fd, OPEN_WAIT_MS) == 0 && fstat(fd, &st) == 0 ? 0 : -1;
 	if (rc == 0 && is_named(name, st.st_dev, st.st_ino))
 		condemn(name, fd, &st);
 	close(fd);

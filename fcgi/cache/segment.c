@@ -7,6 +7,7 @@
 
 #include "fcgi/base/hash.h"
 #include "fcgi/cache/table.h"
+#include "replica/core/plant.h"
 
 #define SEGMENT_MAGIC UINT64_C(0x31656863617a6142) /* "Bazache1" */
 
@@ -151,7 +152,7 @@ segment_kill(struct segment *s)
 bool
 segment_dead(const struct segment *s)
 {
-	return atomic_load(&s->head->dead) != 0;
+	return s->head == NULL || atomic_load(&s->head->dead) != 0;
 }
 
 bool
@@ -241,16 +242,36 @@ segment_unlock(struct segment *s)
 	pthread_mutex_unlock(&s->head->mutex);
 }
 
-/* ---- Floors ---- */
+/* ---- Floors and lease ---- */
 
+/* One word, so whoever is killed has raised it or not. */
 static void
-raise_to(_Atomic uint64_t *floor, uint64_t seq)
+raise_to(_Atomic uint64_t *word, uint64_t value)
 {
-	uint64_t now = atomic_load(floor);
+	uint64_t now = atomic_load(word);
 
-	while (now < seq && !atomic_compare_exchange_weak(floor, &now, seq))
+	CACHE_STEP();
+	while (now < value && !atomic_compare_exchange_weak(word, &now, value))
 		continue;
 	CACHE_STEP();
+}
+
+bool
+segment_leased(const struct segment *s, uint64_t now_ms)
+{
+	return PLANTED(C4) || now_ms < atomic_load(&s->head->lease);
+}
+
+void
+segment_extend(struct segment *s, uint64_t until_ms)
+{
+	raise_to(&s->head->lease, until_ms);
+}
+
+void
+segment_end_lease(struct segment *s)
+{
+	atomic_store(&s->head->lease, 0);
 }
 
 uint64_t

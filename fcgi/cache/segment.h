@@ -35,6 +35,7 @@ struct header {
 	uint64_t check; /* hash of the geometry and of this layout */
 
 	_Atomic uint64_t floor_all;   /* a floor under all floors */
+	_Atomic uint64_t lease;       /* ms of CLOCK_BOOTTIME: no hit from then on */
 	_Atomic uint64_t stuck_since; /* ms: one waits for the lock, and none got it since; 0: no */
 
 	pthread_mutex_t mutex; /* guards all that follows, and everything behind the floors */
@@ -94,10 +95,15 @@ int segment_lock(struct segment *s, unsigned patience_ms);
 void segment_unlock(struct segment *s);
 
 void segment_kill(struct segment *s);
-bool segment_dead(const struct segment *s);
+bool segment_dead(const struct segment *s); /* also when there is none */
 
-/* The one question before a hit or fill (under the lock). Leases will be asked here too. */
+/* Before a hit or fill (under the lock): every expected replica has joined. */
 bool segment_ready(const struct segment *s);
+
+/* The lease: atomic, no lock needed. Ended only for another incarnation. */
+bool segment_leased(const struct segment *s, uint64_t now_ms);
+void segment_extend(struct segment *s, uint64_t until_ms);
+void segment_end_lease(struct segment *s);
 
 /* Floors: atomic, no lock needed. */
 uint64_t segment_floor(const struct segment *s, uint64_t floor_key);

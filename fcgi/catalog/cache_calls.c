@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fcgi/base/clock.h"
 #include "fcgi/base/xalloc.h"
 #include "fcgi/catalog/bodies.h"
 #include "fcgi/service.h"
@@ -14,7 +15,7 @@
 static void
 read_stats(const struct call *c, struct cache_stats *s)
 {
-	if (c->worker->cache == NULL || cache_stats(c->worker->cache, s) != 0)
+	if (c->worker->cache == NULL || cache_stats(c->worker->cache, clock_ms(), s) != 0)
 		*s = (struct cache_stats){.max_entries = c->worker->settings->cache_entries};
 }
 

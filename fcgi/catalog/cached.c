@@ -1,5 +1,6 @@
 #include "fcgi/catalog/cached.h"
 
+#include "fcgi/base/clock.h"
 #include "fcgi/reads.h"
 #include "fcgi/service.h"
 
@@ -14,8 +15,8 @@ look_up(struct call *c, const char *key, uint64_t floor_key)
 	if (c->worker->cache == NULL || !replica_serving(c->worker->replica))
 		return false;
 	buf_reserve(body, geometry.value_max);
-	return cache_get(c->worker->cache, key, floor_key, body->data, body->cap, &body->len,
-		   &seq) == CACHE_HIT;
+	return cache_get(c->worker->cache, key, floor_key, clock_ms(), body->data, body->cap,
+		   &body->len, &seq) == CACHE_HIT;
 }
 
 static bool

@@ -14,6 +14,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #define STEPS_MAX 64
+#define LEASE 128 /* of the times 0 to 255 */
 #define VALUE_MAX 300
 #define NAMES 4096
 
@@ -31,13 +32,14 @@ make_value(unsigned key, uint64_t seq, uint8_t out[VALUE_MAX])
 }
 
 static void
-get(struct cache *c, unsigned key, const char *name, uint64_t floor_key)
+get(struct cache *c, unsigned key, const char *name, uint64_t floor_key, uint64_t now)
 {
 	uint8_t got[VALUE_MAX], want[VALUE_MAX];
 	size_t len;
 	uint64_t seq;
-	if (cache_get(c, name, floor_key, got, sizeof(got), &len, &seq) != CACHE_HIT)
+	if (cache_get(c, name, floor_key, now, got, sizeof(got), &len, &seq) != CACHE_HIT)
 		return;
+	assert(now < LEASE);
 	assert(len == make_value(key, seq, want) && memcmp(got, want, len) == 0);
 }
 
@@ -76,7 +78,7 @@ step(struct cache *c, uint8_t *mem, size_t size, struct cur *in)
 		put(c, key, name, floor_key, seq);
 		break;
 	case 2:
-		get(c, key, name, floor_key);
+		get(c, key, name, floor_key, cur_u8(in));
 		break;
 	case 3:
 		cache_raise(c, &floor_key, 1, seq);
@@ -86,7 +88,7 @@ step(struct cache *c, uint8_t *mem, size_t size, struct cur *in)
 			assert(used <= sizeof(names));
 		break;
 	case 5:
-		if (cache_stats(c, &stats) == 0 && byte == 0)
+		if (cache_stats(c, 0, &stats) == 0 && byte == 0)
 			cache_clear(c, names, sizeof(names), &used);
 		break;
 	default:
@@ -117,6 +119,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(mem != NULL);
 	struct cache *c = cache_format(mem, mem_size, &geometry);
 	assert(c != NULL);
+	cache_extend(c, LEASE);
 	for (int i = 0; i < STEPS_MAX && in.at < in.end; i++)
 		step(c, mem, mem_size, &in);
 	cache_close(c);

@@ -27,8 +27,11 @@ static const struct cache_geometry small = {.entries = SMALL_ENTRIES,
 static const uint8_t history_a[CACHE_INCARNATION] = "history a";
 static const uint8_t history_b[CACHE_INCARNATION] = "history b";
 
+#define FOR_EVER UINT64_MAX /* a lease */
+
 static void *memory;
 static struct cache *cache;
+static uint64_t now_ms; /* what gets are told */
 
 static inline void
 begin(const struct cache_geometry *g)
@@ -36,6 +39,8 @@ begin(const struct cache_geometry *g)
 	memory = calloc(1, cache_size(g)); /* zeros, as shared memory is */
 	cache = memory != NULL ? cache_format(memory, cache_size(g), g) : NULL;
 	CU_ASSERT_PTR_NOT_NULL_FATAL(cache);
+	cache_extend(cache, FOR_EVER);
+	now_ms = 0;
 }
 
 static inline void
@@ -64,7 +69,7 @@ get(const char *key, char value[SMALL_VALUE + 1])
 	uint64_t seq;
 	size_t len;
 	enum cache_result result =
-	    cache_get(cache, key, floor_key(key), value, SMALL_VALUE, &len, &seq);
+	    cache_get(cache, key, floor_key(key), now_ms, value, SMALL_VALUE, &len, &seq);
 
 	value[result == CACHE_HIT ? len : 0] = '\0';
 	return result;
@@ -86,6 +91,14 @@ lacks(const char *key)
 	return get(key, value) == CACHE_MISS;
 }
 
+static inline bool
+is_off(const char *key)
+{
+	char value[SMALL_VALUE + 1];
+
+	return get(key, value) == CACHE_OFF;
+}
+
 static inline void
 raise_key(const char *key, uint64_t seq)
 {
@@ -99,7 +112,7 @@ stats(void)
 {
 	struct cache_stats out;
 
-	CU_ASSERT_EQUAL_FATAL(cache_stats(cache, &out), 0);
+	CU_ASSERT_EQUAL_FATAL(cache_stats(cache, now_ms, &out), 0);
 	return out;
 }
 

@@ -76,7 +76,8 @@ test_impossible_sizes(void)
 	CU_ASSERT(holds("empty", ""));
 	CU_ASSERT_EQUAL(put("five", 1, "12345"), 0);
 	CU_ASSERT_EQUAL(
-	    cache_get(cache, "five", floor_key("five"), out, sizeof(out), &len, &seq), CACHE_MISS);
+	    cache_get(cache, "five", floor_key("five"), now_ms, out, sizeof(out), &len, &seq),
+	    CACHE_MISS);
 	end();
 }
 
@@ -161,17 +162,17 @@ static void
 test_join(void)
 {
 	struct cache_geometry g = small;
-	char value[SMALL_VALUE + 1];
 
 	g.expected = 1 << 1 | 1 << 2;
 	begin(&g);
 	CU_ASSERT_EQUAL(put("a", 9, "a"), -1);
-	CU_ASSERT_EQUAL(get("a", value), CACHE_OFF);
+	CU_ASSERT(is_off("a"));
 	CU_ASSERT_EQUAL(cache_join(cache, 1, history_a, 4), 0);
 	CU_ASSERT_EQUAL(put("a", 9, "a"), -1);
 	CU_ASSERT_FALSE(stats().ready);
 	CU_ASSERT_FALSE(cache_joined(cache, 2, history_a));
 	CU_ASSERT_EQUAL(cache_join(cache, 2, history_a, 6), 0);
+	cache_extend(cache, FOR_EVER);
 	CU_ASSERT(stats().ready);
 	CU_ASSERT(cache_joined(cache, 1, history_a));
 	CU_ASSERT(cache_joined(cache, 2, history_a));
@@ -188,23 +189,66 @@ static void
 test_new_incarnation(void)
 {
 	struct cache_geometry g = small;
-	char value[SMALL_VALUE + 1];
 
 	g.expected = 1 << 1 | 1 << 2;
 	begin(&g);
 	CU_ASSERT_EQUAL(cache_join(cache, 1, history_a, 100), 0);
 	CU_ASSERT_EQUAL(cache_join(cache, 2, history_a, 100), 0);
+	cache_extend(cache, FOR_EVER); /* the first history too is another than none */
 	CU_ASSERT_EQUAL(put("a", 100, "old history"), 0);
+	CU_ASSERT(holds("a", "old history"));
 	raise_key("b", 200);
 
 	CU_ASSERT_EQUAL(cache_join(cache, 1, history_b, 3), 0);
-	CU_ASSERT_EQUAL(get("a", value), CACHE_OFF);
+	CU_ASSERT_FALSE(stats().leased);
+	cache_extend(cache, FOR_EVER);
+	CU_ASSERT(is_off("a"));
 	CU_ASSERT_FALSE(cache_joined(cache, 2, history_a));
 	CU_ASSERT_FALSE(cache_joined(cache, 2, history_b));
 	CU_ASSERT_EQUAL(cache_join(cache, 2, history_b, 3), 0);
 	CU_ASSERT(lacks("a"));
 	CU_ASSERT_EQUAL(put("b", 3, "floors begin anew"), 0);
 	CU_ASSERT_EQUAL(put("b", 2, "from the last seq"), -1);
+	end();
+}
+
+/* ---- The lease ---- */
+
+/* Ready is not enough. (A put asks for no lease: the floor judges what was put without one.) */
+static void
+test_lease(void)
+{
+	struct cache_geometry g = small;
+
+	g.expected = 1 << 1;
+	begin(&g);
+	CU_ASSERT_EQUAL(cache_join(cache, 1, history_a, 5), 0);
+	CU_ASSERT(stats().ready);
+	CU_ASSERT_FALSE(stats().leased);
+	CU_ASSERT_EQUAL(put("a", 5, "a"), 0);
+	CU_ASSERT(is_off("a"));
+	CU_ASSERT_EQUAL(stats().misses, 1);
+
+	cache_extend(cache, 1000);
+	now_ms = 999;
+	CU_ASSERT(stats().leased);
+	CU_ASSERT(holds("a", "a"));
+	now_ms = 1000;
+	CU_ASSERT_FALSE(stats().leased);
+	CU_ASSERT(is_off("a"));
+
+	cache_extend(cache, 1100);
+	cache_extend(cache, 1050); /* never shorter */
+	now_ms = 1099;
+	CU_ASSERT(holds("a", "a"));
+	raise_key("a", 6);
+	CU_ASSERT(lacks("a"));
+	now_ms = 1100;
+	CU_ASSERT(is_off("a"));
+	CU_ASSERT_EQUAL(cache_join(cache, 1, history_a, 6), 0); /* a restart: as it was */
+	CU_ASSERT(is_off("a"));
+	now_ms = 1099;
+	CU_ASSERT(lacks("a"));
 	end();
 }
 
@@ -250,6 +294,7 @@ register_cache(void)
 	    {"raising all floors", test_raise_all},
 	    {"hits need every expected replica", test_join},
 	    {"a new incarnation empties", test_new_incarnation},
+	    {"hits need the lease", test_lease},
 	    {"invalidate and clear", test_invalidate_and_clear},
 	    CU_TEST_INFO_NULL,
 	};

@@ -33,7 +33,7 @@ test_damaged_value(void)
 	CU_ASSERT_EQUAL(stats().hits, 0);
 	CU_ASSERT_EQUAL(stats().misses, 1);
 	CU_ASSERT_EQUAL(put("a", 1, "value of a"), 0);
-	CU_ASSERT(holds("a", "value of a"));
+	CU_ASSERT(holds("a", "value of a")); /* floors and lease are still there */
 	end();
 }
 
@@ -107,11 +107,21 @@ write_file(size_t size, int fill, mode_t mode)
 	close(fd);
 }
 
+static int
+chmod_segment(mode_t mode)
+{
+	int fd = open_file(O_RDWR, 0), rc = fchmod(fd, mode);
+
+	close(fd);
+	return rc;
+}
+
 static void
 begin_named(void)
 {
 	snprintf(shm_name, sizeof(shm_name), "/bazar-test-%d", (int)getpid());
 	shm_unlink(shm_name);
+	now_ms = 0;
 }
 
 static void
@@ -133,6 +143,9 @@ test_open_and_unlink(void)
 	other = cache_open(shm_name, &small);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(other);
 	CU_ASSERT_EQUAL(cache_put(other, "a", floor_key("a"), 1, "A", 1), 0);
+	CU_ASSERT(is_off("a")); /* no lease */
+	cache_extend(other, 1000);
+	now_ms = 999;
 	CU_ASSERT(holds("a", "A"));
 	cache_close(other);
 	cache_close(cache);
@@ -143,9 +156,44 @@ test_open_and_unlink(void)
 	CU_ASSERT_EQUAL(stats().hits, 2);
 	CU_ASSERT_EQUAL(cache_unlink(shm_name), 0);
 	CU_ASSERT_EQUAL(cache_unlink(shm_name), 0);
-	CU_ASSERT_EQUAL(get("a", (char[SMALL_VALUE + 1]){0}), CACHE_OFF);
+	CU_ASSERT(is_off("a"));
 	CU_ASSERT_EQUAL(cache_reopen(cache), -1); /* this handle makes none */
 	cache_close(cache);
+}
+
+/* A handle is off, but can be used for anything, until a segment can be had. */
+static void
+test_no_segment_yet(void)
+{
+	struct cache_geometry g = small;
+	struct cache_stats s;
+	size_t used;
+
+	g.expected = 1 << 1;
+	begin_named();
+	cache_close(cache_open(shm_name, &small)); /* of another geometry */
+	CU_ASSERT_EQUAL(chmod_segment(0644), 0);
+	cache = cache_new(shm_name, &g);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(cache);
+	CU_ASSERT_EQUAL(cache_join(cache, 1, history_a, 5), -1);
+	CU_ASSERT_EQUAL(errno, EACCES);
+	CU_ASSERT_FALSE(cache_joined(cache, 1, history_a));
+	raise_key("a", 5);
+	cache_raise_all(cache, 5);
+	cache_extend(cache, FOR_EVER);
+	CU_ASSERT_EQUAL(put("a", 5, "A"), -1);
+	CU_ASSERT(is_off("a"));
+	CU_ASSERT_EQUAL(cache_clear(cache, NULL, 0, &used), 0);
+	CU_ASSERT_EQUAL(cache_stats(cache, 0, &s), -1);
+
+	CU_ASSERT_EQUAL(chmod_segment(0600), 0);
+	CU_ASSERT_EQUAL(cache_join(cache, 1, history_a, 5), 0);
+	CU_ASSERT(cache_joined(cache, 1, history_a));
+	cache_extend(cache, FOR_EVER);
+	CU_ASSERT_EQUAL(put("a", 5, "A"), 0);
+	CU_ASSERT(holds("a", "A"));
+	cache_close(cache);
+	CU_ASSERT_EQUAL(cache_unlink(shm_name), 0);
 }
 
 /* Nothing but a sound segment is believed; in its place comes a new one. */
@@ -161,6 +209,7 @@ test_garbage_refused(void)
 		CU_ASSERT_PTR_NULL(cache_open(shm_name, NULL));
 		cache = cache_open(shm_name, &small);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(cache);
+		cache_extend(cache, FOR_EVER);
 		CU_ASSERT(lacks("a"));
 		CU_ASSERT_EQUAL(put("a", 1, "A"), 0);
 		CU_ASSERT(holds("a", "A"));
@@ -216,11 +265,13 @@ test_replaced_segment(void)
 	CU_ASSERT_EQUAL(cache_join(one, 1, history_a, 5), 0);
 	CU_ASSERT_EQUAL(cache_join(one, 2, history_a, 5), 0);
 	CU_ASSERT_EQUAL(put("a", 5, "A"), 0);
+	cache_extend(one, FOR_EVER);
+	CU_ASSERT(holds("a", "A"));
 
 	g.entries = SMALL_ENTRIES / 2; /* other settings at a worker's start: a new segment */
 	two = cache_open(shm_name, &g);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(two);
-	CU_ASSERT_EQUAL(get("a", (char[SMALL_VALUE + 1]){0}), CACHE_OFF);
+	CU_ASSERT(is_off("a"));
 	CU_ASSERT_EQUAL(put("a", 5, "A"), -1);
 	CU_ASSERT_FALSE(cache_joined(one, 1, history_a));
 	CU_ASSERT_EQUAL(cache_join(two, 2, history_a, 6), 0);
@@ -228,6 +279,9 @@ test_replaced_segment(void)
 	CU_ASSERT(cache_joined(two, 2, history_a));
 	CU_ASSERT_EQUAL(put("a", 6, "A"), 0);
 	cache = two;
+	CU_ASSERT(is_off("a"));
+	CU_ASSERT_FALSE(stats().leased);
+	cache_extend(one, FOR_EVER);
 	CU_ASSERT(holds("a", "A"));
 	CU_ASSERT_EQUAL(stats().max_entries, SMALL_ENTRIES / 2);
 	cache_close(one);
@@ -249,7 +303,7 @@ test_removed_name(void)
 	CU_ASSERT(cache_joined(cache, 1, history_a));
 	shm_unlink(shm_name);
 	CU_ASSERT_FALSE(cache_joined(cache, 1, history_a));
-	CU_ASSERT_EQUAL(get("a", (char[SMALL_VALUE + 1]){0}), CACHE_OFF);
+	CU_ASSERT(is_off("a"));
 	CU_ASSERT_EQUAL(cache_join(cache, 1, history_a, 5), 0);
 	CU_ASSERT(cache_joined(cache, 1, history_a));
 	CU_ASSERT_EQUAL(put("a", 5, "A"), 0);
@@ -334,6 +388,7 @@ test_threads(void)
 		if (i % 100 == 0) {
 			CU_ASSERT_EQUAL(cache_unlink(shm_name), 0);
 			CU_ASSERT_EQUAL(cache_join(cache, 1, history_a, applied), 0);
+			cache_extend(cache, FOR_EVER);
 		}
 		write_row(i * 7 % ROWS);
 	}
@@ -341,6 +396,7 @@ test_threads(void)
 	for (unsigned i = 0; i < READERS; i++)
 		pthread_join(readers[i], NULL);
 	CU_ASSERT_EQUAL(too_old, 0);
+	CU_ASSERT(stats().leased);
 	cache_close(cache);
 	CU_ASSERT_EQUAL(cache_unlink(shm_name), 0);
 }
@@ -352,6 +408,7 @@ register_cache_segment(void)
 	    {"a damaged value", test_damaged_value},
 	    {"random damage", test_random_damage},
 	    {"open and unlink", test_open_and_unlink},
+	    {"no segment yet", test_no_segment_yet},
 	    {"garbage is refused", test_garbage_refused},
 	    {"a foreign segment is refused", test_foreign_refused},
 	    {"a lying header", test_lying_header},
