@@ -176,6 +176,8 @@ print(error_of(os.write, fd, b"abcd"), os.lseek(fd, 0, os.SEEK_CUR), error_of(os
         }
         for fault, results in expected.items():
             with self.subTest(fault=fault):
+                for name in os.listdir(self.place):
+                    os.unlink(self.path(name))
                 with open(self.path("here"), "wb"):
                     pass
                 self.assertEqual(self.run_on_it(f"{fault} {self.place}/\n", script)[0], results)
