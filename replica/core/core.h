@@ -32,7 +32,7 @@
 #define CORE_QUEUE_MAX 8192          /* operations */
 #define CORE_BATCH_MAX 512           /* operations */
 #define CORE_LEASE_MS 1000           /* the holder counts it from its own sending ... */
-#define CORE_GRANTED_MS 1100         /* ... the granter from its own, later, granting */
+#define CORE_GRANTED_MS 1100         /* ... the granter from having that */
 #define CORE_OUTBID_MS 500           /* a primary that was outbid asks again after this long */
 #define CORE_CAMPAIGN_MS 5000        /* a promotion that has not won by then is given up */
 #define CORE_HELLO_MS 200            /* a replica without history asks around this often */

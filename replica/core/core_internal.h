@@ -45,7 +45,8 @@ struct peer {
 	struct position match;         /* its log is durable and like ours up to here, at least */
 	struct position last, applied; /* as it says itself */
 	uint64_t told;                 /* the commit it was last sent */
-	uint64_t answered;             /* the latest request it has answered; 0: none */
+	uint64_t answered;             /* the latest request it has answered; 0: none ... */
+	uint64_t answered_at;          /* ... and when we had the answer */
 	uint64_t granted_until;        /* it may be reading by our grant */
 	uint64_t lease_until;          /* by it, a primary may be reading until then */
 	struct load load;

@@ -3,8 +3,8 @@
  * are current and no lease is needed. Elsewhere a backup reads by a lease from the primary, and the
  * primary by leases from so many backups that nobody can be promoted without one of them.
  *
- * A holder counts from its own sending of something the granter had before it granted; the granter
- * counts from the grant, and longer by what two clocks may differ. So the lease is over at its
+ * A holder counts from its own sending of something, the granter from having it, and longer by what
+ * two clocks may differ. So the lease is over at its
  * holder first (I6). A new primary assumes that every member was granted one as its term begins: a
  * backup that has promised it answers the old primary no more, so that one's lease, too, ends
  * within that time.
@@ -49,7 +49,8 @@ lease_grant(struct core *c, struct peer *p, struct message *m)
 	if (!c->leases || !set_in_sync(&c->set, p->id))
 		return;
 	m->granted = p->answered;
-	p->granted_until = c->now + CORE_GRANTED_MS;
+	if (p->granted_until < p->answered_at + CORE_GRANTED_MS)
+		p->granted_until = p->answered_at + CORE_GRANTED_MS;
 }
 
 void
@@ -104,7 +105,7 @@ static uint64_t
 may_read_until(const struct core *c)
 {
 	if (c->role == CORE_PRIMARY) {
-		if ((c->phase != CORE_TAIL && c->phase != CORE_ACTIVE) || c->heir != 0)
+		if (c->phase != CORE_TAIL && c->phase != CORE_ACTIVE)
 			return 0;
 		return c->leases ? promised_by(c, c->set.min - 1) : UINT64_MAX;
 	}
@@ -113,20 +114,32 @@ may_read_until(const struct core *c)
 	return c->leases ? c->lease_until : UINT64_MAX;
 }
 
-void
-lease_run(struct core *c)
+static void
+tell_gate(struct core *c, uint64_t until)
 {
-	uint64_t until = may_read_until(c);
-
-	if (until <= c->now)
-		until = 0;
-	if (until == c->read_until || (c->read_until == 0 && until == 0))
-		return;
-	if (until > c->read_until && c->read_until > c->now + CORE_LEASE_MS / 2 &&
-	    until < c->read_until + WORTH_TELLING_MS)
-		return;
 	c->read_until = until;
 	struct core_action *a = act(c, ACT_GATE);
 	a->gate.open = until != 0;
 	a->gate.until = until;
+}
+
+void
+lease_restrict(struct core *c)
+{
+	uint64_t until = may_read_until(c);
+
+	if (until < c->read_until)
+		tell_gate(c, until <= c->now ? 0 : until);
+}
+
+void
+lease_run(struct core *c)
+{
+	uint64_t until = may_read_until(c);
+	bool fresh = c->read_until > c->now + CORE_LEASE_MS / 2;
+
+	lease_restrict(c);
+	if (until > c->now && until > c->read_until &&
+	    (!fresh || until >= c->read_until + WORTH_TELLING_MS))
+		tell_gate(c, until);
 }

@@ -73,6 +73,7 @@ log_find_sets(struct core *c)
 		c->leases |= set_needs_leases(&c->set);
 	}
 	members_learn_peers(c);
+	lease_restrict(c);
 }
 
 void

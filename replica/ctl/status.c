@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "replica/ctl/ctl.h"
+#include "replica/ctl/report.h"
 
 #define PROCESSES_MAX (NODES_MAX + 2)
+#define SERVICES 2
 
 /* One line. Text is "-" where it does not apply or nobody answered. */
 struct process {
@@ -18,10 +20,22 @@ struct process {
 	char epoch[32];           /* counter.replica */
 	json_int_t last, applied; /* seqs; -1: not known */
 	json_int_t lag;           /* entries the primary has and this one has not applied */
-	const char *health;       /* "ok", or what is wrong */
+	char sync[16];            /* yes, no, "loading 12": of its tables, chunks */
+	char lease[24];     /* milliseconds it may read; "-": as long as it likes, or not at all */
+	const char *health; /* "ok", or what is wrong */
+	const struct node *node; /* NULL: no replica */
+};
+
+/* A replica set, as its primary has it; without one, as somebody else does. */
+struct set_line {
+	enum node_service service;
+	bool known, degraded;
+	char primary[NODE_NAME];
+	json_int_t members, in_sync, min, wanted;
 };
 
 struct stack {
+	struct set_line set[SERVICES];
 	struct process process[PROCESSES_MAX];
 	size_t count;
 	bool healthy;
@@ -70,6 +84,8 @@ add_process(struct ctl *ctl, struct stack *s, const char *name, const char *role
 	snprintf(p->role, sizeof(p->role), "%s", role);
 	strcpy(p->phase, "-");
 	strcpy(p->epoch, "-");
+	strcpy(p->sync, "-");
+	strcpy(p->lease, "-");
 	p->last = p->applied = p->lag = -1;
 	p->pid = find_pid(ctl->run, name);
 	char state = process_state(p->pid);
@@ -79,64 +95,110 @@ add_process(struct ctl *ctl, struct stack *s, const char *name, const char *role
 	return p;
 }
 
+/* Who of the set it is, as the primary sees it. */
+static void
+take_peers(struct stack *s, const struct node *primary, const struct report *r)
+{
+	const json_t *peers = json_object_get(r->data, "peers"), *peer;
+	for (size_t k = 0; k < s->count; k++) {
+		struct process *p = &s->process[k];
+		if (p->node == NULL || p->node->service != primary->service)
+			continue;
+		const json_t *member = report_member(r, p->node->id);
+		const char *word = json_is_true(json_object_get(member, "in_sync")) ? "yes" : "no";
+		snprintf(p->sync, sizeof(p->sync), "%s", word);
+		for (size_t i = 0; i < json_array_size(peers); i++) {
+			peer = json_array_get(peers, i);
+			if (json_integer_value(json_object_get(peer, "id")) == p->node->id &&
+			    json_is_true(json_object_get(peer, "loading")))
+				snprintf(p->sync, sizeof(p->sync), "loading %" JSON_INTEGER_FORMAT,
+				    json_integer_value(json_object_get(peer, "chunk")));
+		}
+		if (p->applied >= 0)
+			p->lag = r->last > p->applied ? r->last - p->applied : 0;
+	}
+}
+
+static void
+take_set(struct stack *s, const struct node *node, const struct report *r)
+{
+	struct set_line *line = &s->set[node->service];
+	if (report_set_number(r, "min_insync") == 0 || (line->known && !r->active))
+		return;
+	line->known = true;
+	line->degraded = json_is_true(json_object_get(r->data, "degraded"));
+	line->members = (json_int_t)json_array_size(json_object_get(r->set, "members"));
+	line->in_sync = report_set_number(r, "in_sync");
+	line->min = report_set_number(r, "min_insync");
+	line->wanted = report_set_number(r, "wanted");
+	if (r->active)
+		snprintf(line->primary, sizeof(line->primary), "%s", node->name);
+}
+
+static void
+take_report(struct process *p, const struct report *r)
+{
+	const json_t *lease = json_object_get(r->data, "lease_ms");
+	snprintf(p->role, sizeof(p->role), "%s", r->role);
+	snprintf(p->phase, sizeof(p->phase), "%s", r->phase);
+	snprintf(p->epoch, sizeof(p->epoch), "%" JSON_INTEGER_FORMAT ".%" JSON_INTEGER_FORMAT,
+	    r->counter, r->replica);
+	if (json_integer_value(lease) > 0)
+		snprintf(p->lease, sizeof(p->lease), "%" JSON_INTEGER_FORMAT " ms",
+		    json_integer_value(lease));
+	p->last = r->last;
+	p->applied = r->applied;
+}
+
 /* What the replica says of itself. */
 static void
-ask_replica(struct ctl *ctl, const struct node *node, struct process *p)
+ask_replica(struct ctl *ctl, struct stack *s, struct process *p, struct report *r)
 {
 	struct http_answer a = {0};
-	int status = http_get(ctl->http, node, "/readyz", HTTP_GLANCE_MS, &a);
+	int status = http_get(ctl->http, p->node, "/readyz", HTTP_GLANCE_MS, &a);
+	buf_free(&a.body);
 	if (status == 503)
 		p->health = "not ready";
 	else if (status != 200 && strcmp(p->health, "ok") == 0)
 		p->health = "no answer"; /* though it runs */
 	/* Who did not answer once need not be waited for twice. */
-	json_t *json = NULL, *data, *epoch;
-	if (a.status != 0 && http_get(ctl->http, node, "/status", HTTP_GLANCE_MS, &a) == 200)
-		json = json_loadb((const char *)a.body.data, a.body.len, 0, NULL);
-	data = json_object_get(json, "data");
-	epoch = json_object_get(data, "epoch");
-	const char *role = json_string_value(json_object_get(data, "role"));
-	const char *phase = json_string_value(json_object_get(data, "phase"));
-	if (role != NULL && phase != NULL) {
-		snprintf(p->role, sizeof(p->role), "%s", role);
-		snprintf(p->phase, sizeof(p->phase), "%s", phase);
-		snprintf(p->epoch, sizeof(p->epoch),
-		    "%" JSON_INTEGER_FORMAT ".%" JSON_INTEGER_FORMAT,
-		    json_integer_value(json_object_get(epoch, "counter")),
-		    json_integer_value(json_object_get(epoch, "replica")));
-		p->last = json_integer_value(json_object_get(json_object_get(data, "last"), "seq"));
-		p->applied = json_integer_value(json_object_get(data, "applied"));
-	}
-	json_decref(json);
-	buf_free(&a.body);
+	*r = (struct report){0};
+	if (status == 0)
+		return;
+	*r = report_get(ctl, p->node);
+	if (r->data == NULL)
+		return;
+	take_report(p, r);
+	take_set(s, p->node, r);
 }
 
-/* How far each replica is behind the primary of its service. */
+/* The primaries say how far the others are. */
 static void
-compare_replicas(const struct ctl *ctl, struct stack *s)
+look_at_replicas(struct ctl *ctl, struct stack *s)
 {
-	struct process *replica = &s->process[s->count - ctl->nodes.count];
+	struct report reports[NODES_MAX];
 	for (size_t i = 0; i < ctl->nodes.count; i++) {
-		const struct node *primary = nodes_primary(&ctl->nodes, ctl->nodes.node[i].service);
-		if (primary == NULL || replica[i].applied < 0)
-			continue;
-		json_int_t last = replica[primary - ctl->nodes.node].last;
-		if (last >= 0)
-			replica[i].lag = last > replica[i].applied ? last - replica[i].applied : 0;
+		const struct node *node = &ctl->nodes.node[i];
+		struct process *p =
+		    add_process(ctl, s, node->name, node->primary ? "primary" : "backup");
+		p->node = node;
+		ask_replica(ctl, s, p, &reports[i]);
+	}
+	for (size_t i = 0; i < ctl->nodes.count; i++) {
+		if (reports[i].active)
+			take_peers(s, &ctl->nodes.node[i], &reports[i]);
+		report_free(&reports[i]);
 	}
 }
 
 static void
 look(struct ctl *ctl, struct stack *s)
 {
+	for (enum node_service service = NODE_CATALOG; service <= NODE_ORDER; service++)
+		s->set[service].service = service;
 	add_process(ctl, s, "bazar-run", "supervisor");
 	add_process(ctl, s, "nginx", "front");
-	for (size_t i = 0; i < ctl->nodes.count; i++) {
-		const struct node *node = &ctl->nodes.node[i];
-		ask_replica(ctl, node,
-		    add_process(ctl, s, node->name, node->primary ? "primary" : "backup"));
-	}
-	compare_replicas(ctl, s);
+	look_at_replicas(ctl, s);
 	s->healthy = true;
 	for (size_t i = 0; i < s->count; i++)
 		s->healthy &= strcmp(s->process[i].health, "ok") == 0;
@@ -152,10 +214,28 @@ print_number(json_int_t value, int width)
 }
 
 static void
+print_set(const struct set_line *l)
+{
+	const char *service = node_service_name(l->service);
+	if (!l->known) {
+		printf("%s: nobody knows the replica set\n", service);
+		return;
+	}
+	printf("%s: %s is primary; %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT
+	       " replicas in sync%s; %" JSON_INTEGER_FORMAT " must have a write",
+	    service, *l->primary != '\0' ? l->primary : "nobody", l->in_sync, l->members,
+	    l->degraded ? " (degraded)" : "", l->min);
+	json_int_t wanted = l->wanted == 0 ? l->members : l->wanted;
+	if (wanted != l->min)
+		printf(", as soon as possible %" JSON_INTEGER_FORMAT, wanted);
+	putchar('\n');
+}
+
+static void
 print_table(const struct stack *s)
 {
-	printf("%-12s %8s  %-10s %-10s %-8s %10s %10s %6s  %s\n", "NAME", "PID", "ROLE", "PHASE",
-	    "EPOCH", "LAST", "APPLIED", "LAG", "HEALTH");
+	printf("%-12s %8s  %-10s %-10s %-8s %10s %10s %6s %-10s %-8s %s\n", "NAME", "PID", "ROLE",
+	    "PHASE", "EPOCH", "LAST", "APPLIED", "LAG", "IN SYNC", "LEASE", "HEALTH");
 	for (size_t i = 0; i < s->count; i++) {
 		const struct process *p = &s->process[i];
 		printf("%-12s", p->name);
@@ -164,8 +244,10 @@ print_table(const struct stack *s)
 		print_number(p->last, 10);
 		print_number(p->applied, 10);
 		print_number(p->lag, 6);
-		printf("  %s\n", p->health);
+		printf(" %-10s %-8s %s\n", p->sync, p->lease, p->health);
 	}
+	for (size_t i = 0; i < SERVICES; i++)
+		print_set(&s->set[i]);
 }
 
 /* A number that is not known is null. */
@@ -175,20 +257,36 @@ number_or_null(json_int_t value)
 	return value < 0 ? json_null() : json_integer(value);
 }
 
+static json_t *
+process_json(const struct process *p)
+{
+	return json_pack("{s:s, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:s}", "name", p->name,
+	    "pid", number_or_null(p->pid > 0 ? p->pid : -1), "role", p->role, "phase", p->phase,
+	    "epoch", p->epoch, "last", number_or_null(p->last), "applied",
+	    number_or_null(p->applied), "lag", number_or_null(p->lag), "in_sync", p->sync, "lease",
+	    p->lease, "health", p->health);
+}
+
+static json_t *
+set_json(const struct set_line *l)
+{
+	return json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:b}", "service",
+	    node_service_name(l->service), "primary",
+	    *l->primary != '\0' ? json_string(l->primary) : json_null(), "members", l->members,
+	    "in_sync", l->in_sync, "min_insync", l->min, "wanted", l->wanted, "degraded",
+	    l->degraded);
+}
+
 static void
 print_json(const struct stack *s)
 {
-	json_t *list = json_array();
-	for (size_t i = 0; i < s->count; i++) {
-		const struct process *p = &s->process[i];
-		json_array_append_new(
-		    list, json_pack("{s:s, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:s}", "name",
-			      p->name, "pid", number_or_null(p->pid > 0 ? p->pid : -1), "role",
-			      p->role, "phase", p->phase, "epoch", p->epoch, "last",
-			      number_or_null(p->last), "applied", number_or_null(p->applied), "lag",
-			      number_or_null(p->lag), "health", p->health));
-	}
-	json_t *all = json_pack("{s:b, s:o}", "healthy", s->healthy, "processes", list);
+	json_t *processes = json_array(), *sets = json_array();
+	for (size_t i = 0; i < s->count; i++)
+		json_array_append_new(processes, process_json(&s->process[i]));
+	for (size_t i = 0; i < SERVICES; i++)
+		json_array_append_new(sets, set_json(&s->set[i]));
+	json_t *all = json_pack(
+	    "{s:b, s:o, s:o}", "healthy", s->healthy, "processes", processes, "services", sets);
 	json_dumpf(all, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(all);
