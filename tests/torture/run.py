@@ -1,0 +1,228 @@
+#!/usr/bin/env python3
+"""make torture: a real shop, many clients, and everything that can go wrong; then the proof that nobody was lied to.
+
+    run.py [--seed N] [--duration SECONDS] [--rate N] [--clients N] [--kinds kill,cut,...] [--keep]
+
+Exit status: 0: nothing wrong; 1: a violation, or a shop that did not heal; 2: worthless, because faults went by with
+too few requests. What it found is in BUILD/torture/: a line in runs.jsonl, and for a failure a directory
+failed-<seed>/ with history and logs; the history can be checked again by BUILD/tests/torture-checker.
+"""
+
+import argparse
+import glob
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+import report
+from nemesis import ORDER, Nemesis
+from shop import BUILD, OFFSETS, TESTS, TortureStack, now
+from stack import wait_until
+
+MIN_READS, MIN_WRITES = 3, 1  # requests that overlap each fault
+CALM_S = 2
+READY_S = 60
+MUTATIONS = 100
+
+
+class Torture:
+    def __init__(self, options):
+        self.options, self.problems, self.weak = options, [], []
+        self.place = os.path.join(BUILD, "torture")
+        os.makedirs(self.place, exist_ok=True)
+        self.history = os.path.join(self.place, f"history-{options.seed}")
+
+    # ---- The run ----
+
+    def start_load(self):
+        doors = [f"--door=front={self.shop.port}", *(f"--door={n}={self.shop.port_of(n)}" for n in OFFSETS)]
+        self.load = subprocess.Popen([os.path.join(TESTS, "torture-load"), "--out", self.history, *doors,
+                                      "--clients", str(self.options.clients), "--rate", str(self.options.rate),
+                                      "--seed", str(self.options.seed)], stdout=subprocess.PIPE, text=True)
+
+    def check_load(self):
+        if self.load.poll() is not None:
+            raise RuntimeError("the load ended before its time")
+
+    def stop_load(self):
+        self.load.terminate()
+        said = self.load.communicate(timeout=300)[0].strip()
+        if self.load.returncode != 0:
+            self.problems.append(f"load: {said}")
+
+    def run(self):
+        self.shop = TortureStack(BAZAR_NGINX_WORKERS=2)
+        self.nemesis = Nemesis(self.shop, self.options.seed, self.options.kinds)
+        began = time.monotonic()
+        try:
+            self.start_load()
+            time.sleep(CALM_S)
+            self.nemesis.run(self.options.duration, self.check_load)
+            self.wait_healed()
+            time.sleep(CALM_S)
+            self.stop_load()
+            self.seconds = time.monotonic() - began
+            with open(self.history, "a", encoding="ascii") as file:
+                file.writelines(line + "\n" for line in self.nemesis.lines())
+            self.judge()
+        except BaseException:
+            self.problems.append("the run broke off")
+            raise
+        finally:
+            if self.load.poll() is None:
+                self.load.kill()
+                self.load.wait()
+            self.keep_failure()
+            self.shop.destroy()
+
+    def wait_healed(self):
+        for name in OFFSETS:
+            try:
+                wait_until(lambda n=name: self.shop.ready(n), READY_S, f"{name} ready")
+            except AssertionError as error:
+                self.problems.append(str(error))
+
+    # ---- The verdict ----
+
+    def judge(self):
+        self.problems += self.nemesis.problems
+        self.seen = report.History(self.history)
+        self.check_history()
+        self.check_shop("verify")
+        self.check_shop("reconcile", "--all")
+        self.check_orders()
+        self.check_epochs()
+        self.check_worth()
+
+    def check_history(self):
+        done = subprocess.run([os.path.join(TESTS, "torture-checker"), "--mutate", str(MUTATIONS), self.history],
+                              capture_output=True, text=True)
+        print(done.stdout.rstrip())
+        self.operations = int((re.search(r"(\d+) operations", done.stdout) or [0, 0])[1])
+        self.violations = [line for line in done.stdout.splitlines() if line.startswith("VIOLATION")]
+        self.problems += self.violations
+        if done.returncode != 0 and not self.violations:
+            self.problems.append(f"checker: {done.stderr or done.stdout}")
+
+    def check_shop(self, *command):
+        done = self.shop.ctl(*command, check=False)
+        if done.returncode != 0:
+            self.problems.append(f"bazarctl {' '.join(command)}: {done.stdout}{done.stderr}")
+
+    def read_orders(self, name):
+        """Every order of one replica, by id."""
+        client, orders, after = self.shop.client(self.shop.port_of(name)), {}, ""
+        while after is not None:
+            page = client.request("GET", f"/peer/orders?limit=1000{after}", None,
+                                  {"X-Bazar-Secret": self.shop.secret()}).json
+            orders.update((row["order_id"], row) for row in page["data"])
+            after = f"&after={page['next']}" if page["next"] else None
+        client.close()
+        return orders
+
+    def check_orders(self):
+        """Every acknowledged purchase is at every replica, and there is none that nobody asked for."""
+        for name in ORDER:
+            orders = self.read_orders(name)
+            for order, (book, quantity) in self.seen.sold.items():
+                row = orders.get(order, {})
+                if (row.get("status"), row.get("book_id"), row.get("quantity")) != ("CONFIRMED", book, quantity):
+                    self.problems.append(f"{name}: order {order} was acknowledged and is {row or 'not there'}")
+            extra = sum(row["status"] == "CONFIRMED" for row in orders.values()) - len(self.seen.sold)
+            if extra > self.seen.loose:
+                self.problems.append(f"{name}: {extra} confirmed orders that nobody heard of, "
+                                     f"and only {self.seen.loose} purchases left open")
+
+    def check_epochs(self):
+        """I2: nobody is the active primary of an epoch that another start was active in."""
+        for service in ("catalog", "order"):
+            seen = {}
+            for path in sorted(glob.glob(os.path.join(self.shop.logs(), f"{service}-*.log*"))):
+                start = 0
+                with open(path, encoding="utf-8", errors="replace") as lines:
+                    for line in lines:
+                        start += '"started"' in line
+                        found = re.search(r"primary is active: epoch ([0-9.]+)", line)
+                        if not found:
+                            continue
+                        where = (os.path.basename(path).split(".")[0], start)
+                        if seen.setdefault(found[1], where) != where:
+                            self.problems.append(f"{service}: epoch {found[1]} had two terms: {seen[found[1]]}, {where}")
+
+    def check_worth(self):
+        for fault in self.nemesis.done:
+            reads = self.seen.overlapping("read", fault.began, fault.ended)
+            writes = self.seen.overlapping("write", fault.began, fault.ended)
+            if reads < MIN_READS or writes < MIN_WRITES:
+                self.weak.append(f"{fault.line()}: only {reads} reads and {writes} writes during it")
+        if not self.nemesis.done:
+            self.weak.append("there was no fault")
+
+    # ---- What is left of it ----
+
+    def keep_failure(self):
+        if not (self.problems or self.options.keep):
+            return
+        place = os.path.join(self.place, f"failed-{self.options.seed}")
+        shutil.rmtree(place, ignore_errors=True)
+        os.makedirs(place)
+        shutil.copytree(self.shop.logs(), os.path.join(place, "log"))
+        if os.path.exists(self.history):
+            shutil.copy(self.history, os.path.join(place, "history"))
+        with open(os.path.join(place, "problems"), "w", encoding="utf-8") as file:
+            file.writelines(problem + "\n" for problem in self.problems)
+        print(f"kept in {place}")
+
+    def summary(self):
+        return {"seed": self.options.seed, "seconds": round(self.seconds), "faults": self.nemesis.counts(),
+                "requests": self.seen.requests, "operations": self.operations, "cache_hits": self.seen.hits,
+                "orders": len(self.seen.sold), "violations": len(self.problems), "weak": len(self.weak),
+                "unavailable_ms": report.unavailability(self.seen, self.nemesis.done),
+                "read_ms": report.percentiles(self.seen.latency["read"]),
+                "write_ms": report.percentiles(self.seen.latency["write"])}
+
+    def tell(self):
+        summary = self.summary()
+        with open(os.path.join(self.place, "runs.jsonl"), "a", encoding="ascii") as file:
+            file.write(json.dumps(summary) + "\n")
+        for line in report.table(summary["faults"], summary["unavailable_ms"]):
+            print(line)
+        print(f"  reads {summary['read_ms']}, writes {summary['write_ms']} (milliseconds)")
+        for problem in [*self.problems[:20], *self.weak[:5]]:
+            print(problem)
+        print(f"torture: seed {self.options.seed}, {summary['seconds']} s, {sum(summary['faults'].values())} faults, "
+              f"{self.operations} operations checked, {len(self.problems)} violations, {len(self.weak)} faults unwatched")
+
+
+def parse():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--duration", type=float, default=600)
+    parser.add_argument("--rate", type=int, default=1000)
+    parser.add_argument("--clients", type=int, default=24)
+    parser.add_argument("--kinds", type=lambda text: text.split(","), default=None)
+    parser.add_argument("--keep", action="store_true")
+    options = parser.parse_args()
+    if options.seed is None:
+        options.seed = random.randrange(2**32)
+    return options
+
+
+def main():
+    options = parse()
+    print(f"seed {options.seed}, {options.duration:g} s", flush=True)
+    torture = Torture(options)
+    torture.run()
+    torture.tell()
+    if not (torture.problems or options.keep):
+        os.unlink(torture.history)
+    return 1 if torture.problems else 2 if torture.weak else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
