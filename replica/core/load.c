@@ -6,6 +6,9 @@
  * (`until`). (The idea is that of a fuzzy checkpoint: Gray & Reuter, Transaction Processing,
  * ch. 11.)
  */
+#include <string.h>
+
+#include "fcgi/base/xalloc.h"
 #include "replica/core/core_internal.h"
 
 /* ---- Giving ---- */
@@ -80,8 +83,12 @@ load_answer(struct core *c, struct peer *p, const struct message *m)
 static void
 take_chunk(struct core *c, const struct message *m)
 {
+	/* A copy: the message may be gone before the action is carried out. */
+	uint8_t *rows = keep(c, xcalloc(1, m->rows_len + 1));
+	if (m->rows_len > 0)
+		memcpy(rows, m->rows, m->rows_len);
 	struct core_action *a = act(c, ACT_LOAD);
-	a->rows = m->rows;
+	a->rows = rows;
 	a->rows_len = m->rows_len;
 	c->loaded = m->chunk;
 	c->load_base = m->prev;
