@@ -192,7 +192,9 @@ void lease_answered(struct core *c, const struct message *m); /* backup: m is be
 void lease_taken(struct core *c, const struct message *m);    /* backup: m may grant one */
 void lease_grant(struct core *c, struct peer *p, struct message *m); /* primary: in an APPEND */
 void lease_heard(struct peer *p, uint64_t sent_at);                  /* primary: it answered */
-void lease_run(struct core *c);                                      /* opens and closes the gate */
+void lease_restrict(
+    struct core *c);            /* closes the gate, or ends it earlier, where the set says so */
+void lease_run(struct core *c); /* opens and closes the gate */
 /* Every member that nothing waits for has stopped reading. *until: else ask again then. */
 bool lease_all_excluded(const struct core *c, uint64_t *until);
 
