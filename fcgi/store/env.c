@@ -15,6 +15,7 @@
 #include "fcgi/base/xalloc.h"
 #include "fcgi/log.h"
 #include "fcgi/store/io.h"
+#include "fcgi/store/mark.h"
 
 #define LOG_BUFFER (1u << 20) /* bytes; a usual batch fits */
 #define LOG_FILE (16u << 20)  /* bytes */
@@ -29,6 +30,8 @@ struct env {
 	DB_ENV *db;
 	char *dir;
 	int lock_fd;
+	struct mark *mark;
+	bool has_history;
 	bool opening;
 	char said[200]; /* Berkeley DB's first complaint while opening */
 	pthread_t checkpointer;
@@ -100,7 +103,8 @@ env_explain(const struct env *e, int rc, struct trouble *trouble)
 	if (strstr(said, "memory") != NULL || strstr(said, "version") != NULL ||
 	    rc == DB_OLD_VERSION || rc == DB_VERSION_MISMATCH)
 		return trouble_say(trouble, NULL, "cannot open %s: %s", e->dir, said);
-	return trouble_say(trouble, "damaged", "the store in %s is damaged: %s", e->dir, said);
+	return trouble_say(trouble, rc == ENOENT ? "missing-file" : "damaged-page",
+	    "the store in %s is damaged: %s", e->dir, said);
 }
 
 /* ---- The directory ---- */
@@ -222,6 +226,50 @@ open_db(struct env *e, uint64_t cache_bytes)
 	return db->open(db, e->dir, ENV_FLAGS, 0600);
 }
 
+/* Up to where the log is on disk; file 0: cannot be told (`rc`). */
+static struct log_end
+log_end(const struct env *e, int *rc)
+{
+	DB_LOG_STAT *s = NULL;
+	struct log_end end = {0};
+	*rc = e->db->log_stat(e->db, &s, 0);
+	if (*rc == 0)
+		end = (struct log_end){s->st_disk_file, s->st_disk_offset};
+	free(s);
+	return end;
+}
+
+/* Recovery has found everything that was flushed. */
+static int
+check_end(const struct env *e, struct log_end least, struct trouble *trouble)
+{
+	int rc;
+	struct log_end end = log_end(e, &rc);
+	if (rc != 0)
+		return env_explain(e, rc, trouble);
+	if (end.file > least.file || (end.file == least.file && end.offset >= least.offset))
+		return 0;
+	return trouble_say(trouble, "damaged-log",
+	    "the store in %s is damaged: its log makes sense up to byte %u of file %u, and was "
+	    "written to byte %u of file %u",
+	    e->dir, end.offset, end.file, least.offset, least.file);
+}
+
+/* What is to be done under the lock. 0, or -1 with the trouble. */
+static int
+open_locked(struct env *e, uint64_t cache_bytes, struct trouble *trouble)
+{
+	struct log_end least;
+	e->mark = mark_open(e->dir, &least, trouble);
+	if (e->mark == NULL)
+		return -1;
+	e->has_history = least.file != 0;
+	int rc = open_db(e, cache_bytes);
+	if (rc != 0)
+		return env_explain(e, rc, trouble);
+	return check_end(e, least, trouble);
+}
+
 struct env *
 env_open(const char *dir, uint64_t cache_bytes, struct trouble *trouble)
 {
@@ -230,14 +278,16 @@ env_open(const char *dir, uint64_t cache_bytes, struct trouble *trouble)
 	e->dir = xstrdup(dir);
 	e->opening = true;
 	e->lock_fd = env_lock(dir, trouble);
-	if (e->lock_fd >= 0) {
-		int rc = open_db(e, cache_bytes);
-		if (rc == 0)
-			return e;
-		env_explain(e, rc, trouble);
-	}
+	if (e->lock_fd >= 0 && open_locked(e, cache_bytes, trouble) == 0)
+		return e;
 	env_close(e);
 	return NULL;
+}
+
+bool
+env_has_history(const struct env *e)
+{
+	return e->has_history;
 }
 
 void
@@ -257,6 +307,7 @@ env_close(struct env *e)
 	} else if (e->db != NULL) {
 		(void)e->db->close(e->db, 0); /* opening failed, and for a reason already told */
 	}
+	mark_close(e->mark);
 	if (e->lock_fd >= 0)
 		close(e->lock_fd);
 	free(e->dir);
@@ -266,5 +317,9 @@ env_close(struct env *e)
 void
 env_flush(struct env *e)
 {
+	int rc;
 	env_check(e->db->log_flush(e->db, NULL), "flush");
+	struct log_end end = log_end(e, &rc);
+	env_check(rc, "flush");
+	mark_write(e->mark, end);
 }

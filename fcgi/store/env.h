@@ -34,7 +34,10 @@ void env_stop_checkpoints(struct env *e);
 
 DB_ENV *env_handle(struct env *e);
 
-/* Everything committed so far is on disk when this returns. Any thread. */
+/* Something was flushed here before this process came. */
+bool env_has_history(const struct env *e);
+
+/* Everything committed so far is on disk when this returns. One thread. */
 void env_flush(struct env *e);
 
 /* The store is whole. Until now errors were kept for the sentence of a failed open; from now on

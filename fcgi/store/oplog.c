@@ -27,26 +27,70 @@ key_seq(const void *key, size_t len)
 	return cur_u64(&c);
 }
 
-static bool
-first_seq(void *arg, const uint8_t *key, size_t key_len, const uint8_t *value, size_t value_len)
+/* ---- Opening ---- */
+
+struct check {
+	struct position applied;
+	uint64_t first;
+	struct position last; /* seq 0: none so far */
+	struct trouble *trouble;
+};
+
+static int
+check_entry(struct check *c, uint64_t seq, const struct entry *e)
 {
-	(void)value, (void)value_len;
-	*(uint64_t *)arg = key_seq(key, key_len);
-	return false;
+	if (e == NULL || e->at.seq != seq)
+		return trouble_say(
+		    c->trouble, "damaged-log", "log entry %" PRIu64 " is damaged", seq);
+	if (c->last.seq != 0 && !position_equal(e->prev, c->last))
+		return trouble_say(c->trouble, "damaged-log",
+		    "the log has a hole between entries %" PRIu64 " and %" PRIu64, c->last.seq,
+		    seq);
+	if ((seq == c->applied.seq && !position_equal(e->at, c->applied)) ||
+	    (seq == c->applied.seq + 1 && !position_equal(e->prev, c->applied)))
+		return trouble_say(c->trouble, "damaged-log",
+		    "log entry %" PRIu64 " does not belong to the tables", seq);
+	return 0;
 }
 
-void
-oplog_init(struct oplog *o, struct tables *tables, unsigned table)
+static bool
+check_next(void *arg, const uint8_t *key, size_t key_len, const uint8_t *value, size_t value_len)
 {
-	uint64_t first = 0;
-	struct buf last = {0};
+	struct check *c = arg;
+	uint64_t seq = key_seq(key, key_len);
+	struct entry *e = entry_decode(value, value_len);
+	bool good = check_entry(c, seq, e) == 0;
+	if (good) {
+		c->first = c->first == 0 ? seq : c->first;
+		c->last = e->at;
+	}
+	entry_free(e);
+	return good;
+}
+
+static int
+check_ends(const struct check *c)
+{
+	uint64_t applied = c->applied.seq;
+	if (c->last.seq == 0 || (c->last.seq >= applied && c->first <= applied + 1))
+		return 0;
+	return trouble_say(c->trouble, "damaged-log",
+	    "the log has entries %" PRIu64 " to %" PRIu64 ", and the tables are of entry %" PRIu64,
+	    c->first, c->last.seq, applied);
+}
+
+int
+oplog_init(struct oplog *o, struct tables *tables, unsigned table, struct position applied,
+    struct trouble *trouble)
+{
+	struct check c = {.applied = applied, .trouble = trouble};
 	o->tables = tables;
 	o->table = table;
 	pthread_rwlock_init(&o->lock, NULL);
-	tables_scan(tables, table, NULL, 0, first_seq, &first);
-	atomic_init(&o->first, first);
-	atomic_init(&o->last, tables_last(tables, table, &last) ? key_seq(last.data, last.len) : 0);
-	buf_free(&last);
+	tables_scan(tables, table, NULL, 0, check_next, &c);
+	atomic_init(&o->first, c.first);
+	atomic_init(&o->last, c.last.seq);
+	return trouble->sentence[0] == '\0' ? check_ends(&c) : -1;
 }
 
 void

@@ -18,7 +18,10 @@ struct oplog {
 	_Atomic uint64_t first, last; /* 0: empty; changed by the writer only */
 };
 
-void oplog_init(struct oplog *o, struct tables *tables, unsigned table);
+/* Reads the whole log: entries without holes, each as it was made, that go on from `applied` or
+ * reach it. 0, or -1 with the trouble; destroy it in any case. */
+int oplog_init(struct oplog *o, struct tables *tables, unsigned table, struct position applied,
+    struct trouble *trouble);
 void oplog_destroy(struct oplog *o);
 
 /* NULL when it is not there. A damaged one ends the process. */

@@ -50,7 +50,9 @@ open_parts(struct store *s, const char *dir, const char *const names[], unsigned
 		goto no_meta;
 	s->applied = meta.applied;
 	s->partial_until = meta.partial_until;
-	return 0;
+	if (oplog_init(&s->log, s->tables, TABLE_LOG, meta.applied, trouble) == 0)
+		return 0;
+	oplog_destroy(&s->log);
 
 no_meta:
 	tables_close(s->tables);
@@ -79,7 +81,6 @@ store_try_open(const char *dir, const char *const tables[], unsigned table_count
 	s->dir = xstrdup(dir);
 	s->view = (struct view){.get = view_get, .scan = view_scan, .ctx = s->tables};
 	s->set_aside_ms = aside_last(dir, s->set_aside_reason);
-	oplog_init(&s->log, s->tables, TABLE_LOG);
 	return s;
 }
 
@@ -116,8 +117,7 @@ store_entry(struct store *s, uint64_t seq)
 	return oplog_entry(&s->log, seq);
 }
 
-/* Transactions are recovered in their order, so whatever survives a crash is some moment of the
- * past: a log without holes that reaches at least to `applied`. Anything else is damage. */
+/* Opening has checked that there are no holes. */
 static void
 load_tail(struct store *s, struct core_durable *out)
 {

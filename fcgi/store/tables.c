@@ -1,6 +1,7 @@
 #include "fcgi/store/tables.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,21 +72,38 @@ check_pages(struct tables *t)
 	return 0;
 }
 
+/* 1 or 0; -1 with the trouble. */
+static int
+is_missing(const char *dir, const char *name, struct trouble *trouble)
+{
+	char path[PATH_MAX];
+	snprintf(path, sizeof(path), "%s/%s.db", dir, name);
+	if (access(path, F_OK) == 0)
+		return 0;
+	return errno == ENOENT ? 1 : trouble_say(trouble, NULL, "%s: %s", path, strerror(errno));
+}
+
 struct tables *
 tables_open(struct env *e, const char *dir, const char *const names[], unsigned count,
     struct trouble *trouble)
 {
 	struct tables *t = xcalloc(1, sizeof(*t));
 	t->env = e;
-	char first[4096];
-	snprintf(first, sizeof(first), "%s/%s.db", dir, names[0]);
-	bool is_new = access(first, F_OK) != 0;
+	int is_new = is_missing(dir, names[0], trouble);
+	if (is_new < 0)
+		goto failed;
+	if (is_new && env_has_history(e)) {
+		trouble_say(trouble, "missing-file", "the store in %s is damaged: %s.db is missing",
+		    dir, names[0]);
+		goto failed;
+	}
 	int rc = open_all(t, names, count, is_new);
 	if (rc == 0 && !is_new)
 		rc = check_pages(t);
 	if (rc == 0)
 		return t;
 	env_explain(e, rc, trouble);
+failed:
 	tables_close(t);
 	return NULL;
 }
@@ -197,22 +215,6 @@ tables_scan(
 		env_check(rc, "read");
 	env_check(cursor->close(cursor), "read");
 	free(bulk.data);
-}
-
-bool
-tables_last(struct tables *t, unsigned table, struct buf *key)
-{
-	uint8_t bytes[KEY_MAX];
-	DBT k = room(bytes, sizeof(bytes));
-	DBT none = {.flags = DB_DBT_USERMEM | DB_DBT_PARTIAL};
-	DBC *cursor = open_cursor(t, table);
-	int rc = cursor->get(cursor, &k, &none, DB_LAST);
-	if (rc == 0)
-		buf_add(key, k.data, k.size);
-	else if (rc != DB_NOTFOUND)
-		env_check(rc, "read");
-	env_check(cursor->close(cursor), "read");
-	return rc == 0;
 }
 
 /* ---- Writing ---- */

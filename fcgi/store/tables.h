@@ -29,8 +29,6 @@ unsigned tables_count(const struct tables *t);
 bool tables_get(struct tables *t, unsigned table, const void *key, size_t len, struct buf *value);
 void tables_scan(
     struct tables *t, unsigned table, const void *from, size_t len, view_visit visit, void *arg);
-/* The last key is appended to *key; false when the table is empty. */
-bool tables_last(struct tables *t, unsigned table, struct buf *key);
 
 /* Writing: one thread, between begin and commit. A commit is not durable before env_flush. */
 DB_TXN *tables_begin(struct tables *t);
