@@ -3,6 +3,8 @@
  * are well-formed and half plausible. Whatever they say, what the core does with its own disk must
  * keep the contract of core.h.
  * fuzzes: replica/core/backup.c replica/core/primary.c replica/core/peer.c replica/core/log.c
+ *   replica/core/campaign.c replica/core/members.c replica/core/load.c replica/core/lease.c
+ *   replica/core/empty.c
  */
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +27,9 @@ struct disk {
 	struct uuid incarnation;
 	uint64_t request; /* of the last message sent */
 	size_t waiting;   /* operations not yet answered */
+	size_t commands;  /* the same */
+	uint64_t base;    /* the log begins after it */
+	bool abandoned;
 };
 
 /* ---- The machine ---- */
@@ -56,7 +61,24 @@ static struct entry *
 log_read(void *ctx, uint64_t seq)
 {
 	const struct disk *d = ctx;
-	return seq >= 1 && seq <= d->count ? entry_copy(d->log[seq - 1]) : NULL;
+	return seq > d->base && seq <= d->base + d->count ? entry_copy(d->log[seq - d->base - 1])
+							  : NULL;
+}
+
+static uint64_t
+log_first(void *ctx)
+{
+	const struct disk *d = ctx;
+	return d->count > 0 ? d->base + 1 : 0;
+}
+
+static bool
+dump(void *ctx, struct buf *cursor, size_t max, struct buf *rows)
+{
+	(void)ctx, (void)max;
+	buf_u8(cursor, 0);
+	buf_str(rows, "row");
+	return cursor->len < 3;
 }
 
 /* ---- Carrying out actions, with the contract as assertions ---- */
@@ -66,7 +88,7 @@ append(struct disk *d, struct entry *const *entries, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct entry *e = entries[i];
-		assert(e->at.seq == d->count + 1);
+		assert(e->at.seq == d->base + d->count + 1);
 		if (d->count > 0)
 			assert(position_equal(e->prev, d->log[d->count - 1]->at));
 		assert(d->count < LOG_MAX);
@@ -78,9 +100,9 @@ static void
 apply(struct disk *d, struct entry *const *entries, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		assert(entries[i]->at.seq == ++d->applied && d->applied <= d->count);
-		assert(position_equal(entries[i]->at, d->log[d->applied - 1]->at));
-		assert(entries[i]->crc == d->log[d->applied - 1]->crc);
+		assert(entries[i]->at.seq == ++d->applied && d->applied <= d->base + d->count);
+		const struct entry *own = d->log[d->applied - d->base - 1];
+		assert(position_equal(entries[i]->at, own->at) && entries[i]->crc == own->crc);
 	}
 }
 
@@ -113,7 +135,7 @@ carry_out(struct disk *d, const struct core_actions *actions)
 			break;
 		case ACT_TRUNCATE:
 			assert(a->seq > d->applied);
-			while (d->count >= a->seq)
+			while (d->base + d->count >= a->seq)
 				entry_free(d->log[--d->count]);
 			break;
 		case ACT_APPLY:
@@ -126,6 +148,22 @@ carry_out(struct disk *d, const struct core_actions *actions)
 			assert(d->waiting > 0);
 			d->waiting--;
 			break;
+		case ACT_LOAD:
+			assert(d->count == 0 && d->applied == 0);
+			break;
+		case ACT_LOADED:
+			assert(d->count == 0 && d->applied == 0);
+			d->base = d->applied = a->loaded.base.seq;
+			break;
+		case ACT_TOLD:
+			assert(d->commands > 0);
+			d->commands--;
+			break;
+		case ACT_ABANDON:
+			assert(i == actions->count - 1);
+			d->abandoned = true;
+			break;
+		case ACT_PEER:
 		case ACT_FLUSH:
 		case ACT_MARK:
 		case ACT_FLOOR:
@@ -152,7 +190,7 @@ make_position(struct cur *in, const struct disk *d)
 {
 	uint8_t byte = cur_u8(in);
 	if (byte < 160 && d->count > 0)
-		return d->log[d->count - 1 - byte % d->count]->at;
+		return d->log[d->count - 1 - byte % d->count]->at; /* one of ours */
 	if (byte < 192)
 		return (struct position){.seq = 0};
 	struct epoch epoch = make_epoch(in, d);
@@ -160,10 +198,30 @@ make_position(struct cur *in, const struct disk *d)
 }
 
 static struct entry *
+make_set(const struct disk *d, uint8_t byte, struct position prev)
+{
+	struct set s = {.primary = PEER, .min = 1 + byte % 2, .wanted = byte % 3, .count = 2};
+	struct buf effects = {0};
+	s.member[0] = (struct set_member){.id = SELF, .in_sync = s.min == 2 || byte % 8 < 4};
+	s.member[1] = (struct set_member){.id = PEER, .in_sync = true};
+	set_encode(&s, &effects);
+	struct entry_parts parts = {.kind = ENTRY_SET,
+	    .at = {.epoch = d->promised, .seq = prev.seq + 1},
+	    .prev = prev,
+	    .effects = effects.data,
+	    .effects_len = effects.len};
+	struct entry *e = entry_new(&parts);
+	buf_free(&effects);
+	return e;
+}
+
+static struct entry *
 make_entry(struct cur *in, const struct disk *d, struct position prev)
 {
 	static const uint64_t key = 1;
 	uint8_t byte = cur_u8(in);
+	if (byte % 16 == 15)
+		return make_set(d, byte / 16, prev);
 	struct entry_parts parts = {
 	    .at = {.epoch = make_epoch(in, d), .seq = prev.seq + 1},
 	    .prev = prev,
@@ -180,9 +238,13 @@ static void
 deliver(struct core *c, struct disk *d, struct cur *in, uint64_t now)
 {
 	static const struct uuid other = {{1}};
+	static const struct set set = {.primary = PEER,
+	    .min = 1,
+	    .count = 2,
+	    .member = {{.id = SELF, .in_sync = true}, {.id = PEER, .in_sync = true}}};
 	struct entry *entries[3];
 	struct message m = {
-	    .kind = 1 + cur_u8(in) % MSG_APPENDED,
+	    .kind = 1 + cur_u8(in) % MSG_HANDED,
 	    .from = PEER,
 	    .to = SELF,
 	    .epoch = make_epoch(in, d),
@@ -198,6 +260,15 @@ deliver(struct core *c, struct disk *d, struct cur *in, uint64_t now)
 	m.prev = make_position(in, d);
 	m.last = make_position(in, d);
 	m.commit = make_position(in, d);
+	m.granted = byte % 4;
+	m.set = set;
+	m.set.primary = 1 + byte % 2;
+	if (m.kind == MSG_LOAD || m.kind == MSG_LOADED)
+		m.chunk = 1 + byte % 4;
+	if (m.kind == MSG_LOAD && byte >= 128)
+		m.until = byte % 8;
+	if (byte % 32 == 31)
+		m.formerly = d->incarnation;
 	struct position prev = m.prev;
 	bool carries = m.kind == MSG_APPEND || m.kind == MSG_FETCHED;
 	for (size_t n = carries ? cur_u8(in) % 4 : 0; m.entry_count < n;) {
@@ -222,11 +293,28 @@ submit(struct core *c, struct disk *d, struct cur *in, uint64_t now)
 }
 
 static void
+command(struct core *c, struct disk *d, struct cur *in, uint64_t now)
+{
+	uint8_t byte = cur_u8(in);
+	struct core_command command = {.kind = byte % (COMMAND_PROMOTE + 1),
+	    .id = byte / 8 % 4,
+	    .address = "127.0.0.1:1",
+	    .min_insync = byte / 8 % 4,
+	    .lost = byte >= 128,
+	    .accept_data_loss = byte % 16 >= 8,
+	    .primary_stopped = byte >= 192};
+	d->commands++;
+	carry_out(d, core_command(c, now, now, &command));
+}
+
+static void
 step(struct core *c, struct disk *d, struct cur *in, uint64_t *now)
 {
 	uint8_t what = cur_u8(in);
 	*now += what % 8 == 7 ? 8 * (uint64_t)cur_u8(in) : what / 8;
-	if (what % 8 < 5)
+	if (what % 32 == 0)
+		command(c, d, in, *now);
+	else if (what % 8 < 5)
 		deliver(c, d, in, *now);
 	else if (what % 8 == 5)
 		submit(c, d, in, *now);
@@ -241,12 +329,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct disk d = {0};
 	struct cur in = cur_make(data, size);
-	struct machine machine = {&d, never_decided, begin, execute, log_read};
+	struct machine machine = {&d, never_decided, begin, execute, log_read, log_first, dump};
 	struct core_config config = {
 	    .self = SELF,
-	    .role = cur_u8(&in) % 2 == 0 ? CORE_PRIMARY : CORE_BACKUP,
-	    .members = {SELF, PEER},
-	    .member_count = 2,
+	    .first = {.primary = 1 + cur_u8(&in) % 2,
+		.min = 2,
+		.count = 2,
+		.member = {{.id = SELF, .in_sync = true}, {.id = PEER, .in_sync = true}}},
 	    .boot = OWN_BOOT,
 	    .incarnation_if_new = {{9}},
 	    .machine = &machine,
@@ -257,10 +346,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	struct core *c = core_new(&config, &durable);
 	carry_out(&d, core_start(c, now));
-	for (int i = 0; i < STEPS_MAX && in.at < in.end && d.count + 16 < LOG_MAX; i++)
+	for (int i = 0; i < STEPS_MAX && in.at < in.end && !d.abandoned && d.count + 16 < LOG_MAX;
+	     i++)
 		step(c, &d, &in, &now);
 	core_status(c, &status);
-	assert(status.applied == d.applied && status.last.seq == d.count);
+	assert(status.applied == d.applied && status.last.seq == d.base + d.count);
 	core_free(c);
 	while (d.count > 0)
 		entry_free(d.log[--d.count]);

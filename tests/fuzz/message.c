@@ -10,14 +10,17 @@
 #include "replica/core/message.h"
 #include "tests/fuzz/fuzz.h"
 
-#define HEADER 107 /* bytes before the number of entries */
+#define HEADER 143 /* bytes before the set, which is followed by rows and entries */
 #define CHECKSUM 8
 
 static void
 mend(uint8_t *bytes, size_t size)
 {
 	struct cur c = cur_make(bytes, size);
+	size_t skipped;
 	cur_take(&c, HEADER);
+	cur_bytes(&c, &skipped);
+	cur_bytes(&c, &skipped);
 	for (uint32_t count = cur_u32(&c); count > 0 && cur_ok(&c); count--) {
 		size_t len;
 		const uint8_t *entry = cur_bytes(&c, &len);
