@@ -63,6 +63,10 @@ child_worker(struct child *c, const struct stack *stack, const struct node *node
 	memset(c, 0, sizeof *c);
 	snprintf(c->name, sizeof(c->name), "%s", node->name);
 	stack_path(c->program, stack->bin, "bazar-%s", node_service_name(node->service));
+	char place[STACK_PATH];
+	stack_path(place, stack->run, "%s", node->name);
+	if (mkdir(place, 0700) != 0 && errno != EEXIST)
+		log_error("cannot create %s: %s", place, strerror(errno));
 	c->client_fd = listen_at(stack, c->name, "client.sock");
 	c->peer_fd = listen_at(stack, c->name, "peer.sock");
 	return c->client_fd < 0 || c->peer_fd < 0 ? -1 : 0;
@@ -183,7 +187,9 @@ child_ended(struct child *c, int status)
 	kill(-c->pid, SIGKILL);
 	unsigned delay = starts_anew(c, status, now) ? 0 : take_delay(c, now);
 	c->due_ms = now + delay;
-	if (WIFSIGNALED(status))
+	if (c->retired)
+		log_info("%s (pid %d) ended and is not started again", c->name, (int)c->pid);
+	else if (WIFSIGNALED(status))
 		log_warn("%s (pid %d) was ended by signal %d; it starts again in %u ms", c->name,
 		    (int)c->pid, WTERMSIG(status), delay);
 	else

@@ -5,6 +5,7 @@
 #ifndef BAZAR_RUN_CHILD_H
 #define BAZAR_RUN_CHILD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -21,9 +22,10 @@ struct child {
 	unsigned delay_ms;      /* the pause after its next quick end */
 	uint64_t anew_since_ms; /* when the minute began in which EXIT_ANEW is counted, */
 	unsigned anew_count;    /* and how often it was seen in it */
+	bool retired;           /* not in the node file any more: not started again */
 };
 
-/* Make a worker's sockets below RUN/<name>/, in place of stale ones. 0, or -1 after logging. */
+/* Make RUN/<name>/ and a worker's sockets in it, in place of stale ones. 0, or -1 after logging. */
 int child_worker(struct child *c, const struct stack *stack, const struct node *node);
 void child_nginx(struct child *c);
 

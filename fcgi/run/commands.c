@@ -212,7 +212,8 @@ command_reload(struct stack *stack)
 {
 	struct settings settings;
 	char error[SETTINGS_ERROR];
-	if (stack_canonical(stack) != 0 || pidfile_holder(stack) == 0) {
+	pid_t supervisor = stack_canonical(stack) == 0 ? pidfile_holder(stack) : 0;
+	if (supervisor == 0) {
 		fail("Nothing runs in %s.", stack->run);
 		return 1;
 	}
@@ -225,6 +226,8 @@ command_reload(struct stack *stack)
 	running(stack, "listen", settings.listen, sizeof(settings.listen));
 	if (nginx_render(stack, &settings) != 0 || nginx_reload(stack, &settings) != 0)
 		return 1;
+	/* The supervisor starts and stops replicas as the node file says now. */
+	kill(supervisor, SIGUSR1);
 	printf("nginx has taken its new configuration.\n");
 	return 0;
 }
@@ -236,6 +239,20 @@ remove_entry(const char *path, const struct stat *info, int type, struct FTW *wa
 	(void)type;
 	(void)walk;
 	return remove(path);
+}
+
+/* Who was added, and who is primary. */
+static int
+forget_replicas(const struct stack *stack)
+{
+	static const char *const names[] = {"nodes", "primary-catalog", "primary-order"};
+	char path[STACK_PATH];
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		stack_path(path, stack->run, "%s", names[i]);
+		if (unlink(path) != 0 && errno != ENOENT)
+			return fail("Cannot remove %s: %s.", path, strerror(errno));
+	}
+	return 0;
 }
 
 /* The stores of all replicas, and the cache. */
@@ -256,7 +273,7 @@ remove_data(const struct stack *stack)
 	}
 	if (settings_segment(stack->run, segment) == 0)
 		shm_unlink(segment);
-	return 0;
+	return forget_replicas(stack);
 }
 
 static bool

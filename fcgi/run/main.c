@@ -8,7 +8,7 @@
 #include "fcgi/log.h"
 #include "fcgi/run/commands.h"
 
-#define PORT_MAX (65535 - 83) /* the replicas' ports are above it */
+#define PORT_MAX (65535 - 99) /* the replicas' ports are above it */
 
 static const struct {
 	const char *name;
@@ -27,7 +27,8 @@ usage(void)
 	fputs("usage: bazar-run [--run DIR] [--port N] up|down|reload|supervise|reset\n"
 	      "  up         start in the background, wait until ready\n"
 	      "  down       stop; data stay\n"
-	      "  reload     let nginx take its configuration anew\n"
+	      "  reload     let nginx take its configuration anew; start and stop replicas as\n"
+	      "             the node file says\n"
 	      "  supervise  start in the foreground, until SIGTERM\n"
 	      "  reset      stop, and forget all data\n"
 	      "Default: --run run --port 9000; the replicas listen on N+80 to N+83.\n",

@@ -19,6 +19,10 @@
 #include "fcgi/run/nginx.h"
 #include "fcgi/run/process.h"
 
+/* Replicas' ports are above the stack's. */
+#define OFFSET_FIRST 80
+#define OFFSET_LAST 99
+
 /* ---- The run directory ---- */
 
 /* mkdir -p; the last one is for its owner only. */
@@ -111,13 +115,18 @@ check_port(const char *host, unsigned port)
 }
 
 static int
-check_ports(const struct stack *stack, const struct settings *settings)
+check_ports(const struct stack *stack, const struct settings *settings, const struct nodes *nodes)
 {
+	char host[NODE_ADDRESS];
 	if (check_port(settings->listen, stack->port) != 0)
 		return -1;
-	for (unsigned offset = 80; offset <= 83; offset++)
-		if (check_port("127.0.0.1", stack->port + offset) != 0)
+	for (size_t i = 0; i < nodes->count; i++) {
+		const char *address = nodes->node[i].address;
+		snprintf(
+		    host, sizeof(host), "%.*s", (int)(strrchr(address, ':') - address), address);
+		if (check_port(host, node_port(&nodes->node[i])) != 0)
 			return -1;
+	}
 	return 0;
 }
 
@@ -141,17 +150,73 @@ write_file(const struct stack *stack, const char *name, const char *format, ...)
 	return good ? 0 : fail("Cannot write %s: %s.", path, strerror(errno));
 }
 
-static int
-write_nodes(const struct stack *stack)
+static unsigned
+read_port(const struct stack *stack)
 {
-	unsigned p = stack->port;
-	return write_file(stack, "nodes",
-	    "# Written by bazar-run. name service id role address\n"
-	    "catalog-1 catalog 1 primary 127.0.0.1:%u\n"
-	    "catalog-2 catalog 2 backup 127.0.0.1:%u\n"
-	    "order-1 order 1 primary 127.0.0.1:%u\n"
-	    "order-2 order 2 backup 127.0.0.1:%u\n",
-	    p + 80, p + 82, p + 81, p + 83);
+	char path[STACK_PATH];
+	unsigned port = 0;
+	stack_path(path, stack->run, "port");
+	FILE *file = fopen(path, "re");
+	if (file != NULL && fscanf(file, "%u", &port) != 1)
+		port = 0;
+	if (file != NULL)
+		fclose(file);
+	return port;
+}
+
+/* Replicas of this host move with the stack's port. */
+static void
+move_node(struct node *n, unsigned from, unsigned to)
+{
+	static const char here[] = "127.0.0.1:";
+	unsigned port = node_port(n);
+	if (strncmp(n->address, here, strlen(here)) == 0 && port >= from + OFFSET_FIRST &&
+	    port <= from + OFFSET_LAST)
+		snprintf(n->address, sizeof(n->address), "%s%u", here, port - from + to);
+}
+
+/* The replicas that were there at the last start, or two of each service. */
+static int
+make_nodes(const struct stack *stack, struct nodes *nodes)
+{
+	static const struct node first[] = {
+	    {.name = "catalog-1", .service = NODE_CATALOG, .id = 1, .primary = true},
+	    {.name = "catalog-2", .service = NODE_CATALOG, .id = 2},
+	    {.name = "order-1", .service = NODE_ORDER, .id = 1, .primary = true},
+	    {.name = "order-2", .service = NODE_ORDER, .id = 2},
+	};
+	static const unsigned offsets[] = {80, 82, 81, 83};
+	char path[STACK_PATH], error[NODES_ERROR];
+	unsigned port = read_port(stack);
+	stack_path(path, stack->run, "nodes");
+	if (access(path, F_OK) == 0 && port != 0) {
+		if (nodes_load(path, nodes, error) != 0)
+			return fail("%s.", error);
+		for (size_t i = 0; i < nodes->count; i++)
+			move_node(&nodes->node[i], port, stack->port);
+		return 0;
+	}
+	nodes->count = sizeof(first) / sizeof(first[0]);
+	for (size_t i = 0; i < nodes->count; i++) {
+		nodes->node[i] = first[i];
+		snprintf(nodes->node[i].address, sizeof(nodes->node[i].address), "127.0.0.1:%u",
+		    stack->port + offsets[i]);
+	}
+	return 0;
+}
+
+static int
+write_nodes(const struct stack *stack, const struct nodes *nodes)
+{
+	char text[NODES_MAX * 160];
+	size_t len = 0;
+	for (size_t i = 0; i < nodes->count; i++) {
+		const struct node *n = &nodes->node[i];
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s %s %u %s %s\n", n->name,
+		    node_service_name(n->service), n->id, n->primary ? "primary" : "backup",
+		    n->address);
+	}
+	return write_file(stack, "nodes", "# name service id role address\n%s", text);
 }
 
 /* What replicas show each other; made once. */
@@ -214,15 +279,16 @@ rotate_log(const struct stack *stack, const char *name)
 
 /* RUN/log, with fresh logs, and RUN/<replica> for each. */
 static int
-make_places(const struct stack *stack)
+make_places(const struct stack *stack, const struct nodes *nodes)
 {
-	static const char *const replicas[] = {"catalog-1", "catalog-2", "order-1", "order-2"};
 	if (make_directory(stack, "log") != 0 || rotate_log(stack, "bazar-run") != 0 ||
 	    rotate_log(stack, "nginx") != 0 || rotate_log(stack, "access") != 0)
 		return -1;
-	for (size_t i = 0; i < sizeof(replicas) / sizeof(replicas[0]); i++)
-		if (make_directory(stack, replicas[i]) != 0 || rotate_log(stack, replicas[i]) != 0)
+	for (size_t i = 0; i < nodes->count; i++) {
+		const char *name = nodes->node[i].name;
+		if (make_directory(stack, name) != 0 || rotate_log(stack, name) != 0)
 			return -1;
+	}
 	return 0;
 }
 
@@ -230,15 +296,16 @@ int
 prepare_all(const struct stack *stack)
 {
 	struct settings settings;
+	struct nodes nodes;
 	char error[SETTINGS_ERROR];
 	if (settings_load(stack->run, &settings, error) != 0)
 		return fail("%s", error);
 	if (!process_exists("nginx"))
 		return fail("nginx is not installed; `make deps` installs what is missing.");
-	if (process_clear_leftovers(stack) != 0 || check_listen(&settings) != 0 ||
-	    check_ports(stack, &settings) != 0)
+	if (make_nodes(stack, &nodes) != 0 || process_clear_leftovers(stack) != 0 ||
+	    check_listen(&settings) != 0 || check_ports(stack, &settings, &nodes) != 0)
 		return -1;
-	if (make_places(stack) != 0 || write_nodes(stack) != 0 ||
+	if (make_places(stack, &nodes) != 0 || write_nodes(stack, &nodes) != 0 ||
 	    write_file(stack, "port", "%u\n", stack->port) != 0 ||
 	    write_file(stack, "listen", "%s\n", settings.listen) != 0 || write_secret(stack) != 0 ||
 	    write_seed(stack) != 0)

@@ -45,7 +45,7 @@ check_run(const char *run)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				      "0123456789/._-+";
-	static const char longest[] = "/catalog-1/client.sock";
+	static const char longest[] = "/catalog-16/client.sock";
 	size_t room = sizeof(((struct sockaddr_un *)NULL)->sun_path) - sizeof(longest);
 
 	if (strlen(run) > room)

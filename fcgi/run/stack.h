@@ -3,6 +3,7 @@
  * went wrong.
  *
  *     RUN/ (0700)   nodes  port  listen  secret (0600)  seed.json  bazar.conf (optional)
+ *                   primary-<service> (who is primary now, when that has changed)
  *                   bazar-run.pid (locked while the supervisor lives)  pids ("name pid" lines)
  *                   nginx/  log/<name>.log  and per replica <name>/{client.sock,peer.sock,...}
  */

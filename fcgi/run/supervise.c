@@ -24,11 +24,15 @@
 #define STOP_NGINX_MS 10000  /* for requests in flight */
 #define STOP_WORKER_MS 10000 /* for what the workers finish */
 #define STOP_KILLED_MS 2000
+#define RETIRE_MS 10000
 #define LOOK_MS 10000 /* how often the logs' lengths are looked at */
+
+/* As many workers go as there are new ones, at worst, and nginx. */
+#define CHILDREN_MAX (2 * NODES_MAX + 1)
 
 struct supervisor {
 	const struct stack *stack;
-	struct child child[NODES_MAX + 1]; /* the workers, then nginx */
+	struct child child[CHILDREN_MAX]; /* the workers, then nginx */
 	size_t count;
 	int signals; /* signalfd */
 	bool stopping;
@@ -76,6 +80,16 @@ reap(struct supervisor *s)
 	return ours;
 }
 
+/* A worker that must end does so in time. The wait, cut to when it is to be killed. */
+static int
+retire(struct child *c, uint64_t now, int wait)
+{
+	if (c->pid > 0 && c->due_ms <= now)
+		child_signal(c, SIGKILL);
+	int left = c->due_ms > now ? (int)(c->due_ms - now) : RETIRE_MS;
+	return wait < 0 || left < wait ? left : wait;
+}
+
 /* Start everything that is due. Returns the milliseconds until something is, -1 for never. */
 static int
 start_due(struct supervisor *s)
@@ -85,6 +99,10 @@ start_due(struct supervisor *s)
 	uint64_t now = clock_ms();
 	for (size_t i = 0; i < s->count; i++) {
 		struct child *c = &s->child[i];
+		if (c->retired) {
+			wait = retire(c, now, wait);
+			continue;
+		}
 		if (c->pid == 0 && c->due_ms <= now) {
 			child_start(c, s->stack);
 			started = true;
@@ -99,14 +117,99 @@ start_due(struct supervisor *s)
 	return wait;
 }
 
+/* ---- The node file may change while we run ---- */
+
+static int
+load_nodes(const struct supervisor *s, struct nodes *nodes)
+{
+	char path[STACK_PATH], error[NODES_ERROR];
+	stack_path(path, s->stack->run, "nodes");
+	if (nodes_load(path, nodes, error) == 0)
+		return 0;
+	log_error("%s", error);
+	return -1;
+}
+
+static struct child *
+find_child(struct supervisor *s, const char *name)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (strcmp(s->child[i].name, name) == 0)
+			return &s->child[i];
+	return NULL;
+}
+
+/* Before nginx, which stays the last one. */
+static void
+add_worker(struct supervisor *s, const struct node *node)
+{
+	struct child fresh;
+	if (s->count == CHILDREN_MAX || child_worker(&fresh, s->stack, node) != 0) {
+		log_error("%s cannot be started", node->name);
+		return;
+	}
+	s->child[s->count] = s->child[s->count - 1];
+	s->child[s->count - 1] = fresh;
+	s->count++;
+	log_info("%s is new in the node file", node->name);
+}
+
+static void
+remove_worker(struct child *c)
+{
+	if (c->retired)
+		return;
+	c->retired = true;
+	c->due_ms = clock_ms() + RETIRE_MS;
+	log_info("%s is not in the node file any more", c->name);
+	child_signal(c, SIGTERM);
+	child_signal(c, SIGCONT); /* a stopped one could not obey */
+}
+
+/* Those who have ended leave. */
+static void
+bury_retired(struct supervisor *s)
+{
+	for (size_t i = s->count; i > 0; i--) {
+		struct child *c = &s->child[i - 1];
+		if (!c->retired || c->pid > 0)
+			continue;
+		child_close(c, s->stack);
+		memmove(c, c + 1, (s->count - i) * sizeof(*c));
+		s->count--;
+	}
+}
+
+static void
+follow_nodes(struct supervisor *s)
+{
+	struct nodes nodes;
+	if (load_nodes(s, &nodes) != 0)
+		return;
+	for (size_t i = 0; i + 1 < s->count; i++)
+		if (nodes_find(&nodes, s->child[i].name) == NULL)
+			remove_worker(&s->child[i]);
+	for (size_t i = 0; i < nodes.count; i++) {
+		struct child *c = find_child(s, nodes.node[i].name);
+		if (c == NULL)
+			add_worker(s, &nodes.node[i]);
+		else
+			c->retired = false;
+	}
+}
+
 static void
 take_signal(struct supervisor *s)
 {
 	struct signalfd_siginfo info;
 	if (read(s->signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
 		return;
+	if (info.ssi_signo == SIGHUP || info.ssi_signo == SIGUSR1)
+		follow_nodes(s);
 	if (info.ssi_signo == SIGHUP)
 		child_signal(nginx_of(s), SIGHUP);
+	else if (info.ssi_signo == SIGUSR1)
+		return;
 	else if (info.ssi_signo != SIGCHLD)
 		s->stopping = true;
 }
@@ -138,8 +241,10 @@ run(struct supervisor *s)
 		bound_logs(s);
 		if (poll(&waiting, 1, timeout) > 0)
 			take_signal(s);
-		if (reap(s))
+		if (reap(s)) {
+			bury_retired(s);
 			write_pids(s);
+		}
 	}
 }
 
@@ -196,13 +301,9 @@ stop_all(struct supervisor *s)
 static int
 add_children(struct supervisor *s)
 {
-	char path[STACK_PATH], error[NODES_ERROR];
 	struct nodes nodes;
-	stack_path(path, s->stack->run, "nodes");
-	if (nodes_load(path, &nodes, error) != 0) {
-		log_error("%s", error);
+	if (load_nodes(s, &nodes) != 0)
 		return -1;
-	}
 	for (size_t i = 0; i < nodes.count; i++)
 		if (child_worker(&s->child[s->count++], s->stack, &nodes.node[i]) != 0)
 			return -1;
@@ -220,6 +321,7 @@ set_up_process(struct supervisor *s)
 	sigaddset(&wanted, SIGTERM);
 	sigaddset(&wanted, SIGINT);
 	sigaddset(&wanted, SIGHUP);
+	sigaddset(&wanted, SIGUSR1);
 	sigaddset(&wanted, SIGCHLD);
 	if (sigprocmask(SIG_SETMASK, &wanted, NULL) != 0)
 		return -1;
