@@ -69,7 +69,6 @@ write_identify(const struct call *c, const struct uuid *space, const char *forma
 	}
 	const char *token = guard_bearer(c->q->header.authorization);
 	buf_str(&text, token != NULL ? token : "");
-	buf_u8(&text, 0); /* neither can hold one, so no two pairs look the same */
 	buf_str(&text, c->key);
 	op.id = uuid_named(space, text.data, text.len);
 	buf_free(&text);

@@ -52,7 +52,7 @@ operate_command(struct ctl *ctl, const struct node *node, json_t *command, enum 
 	if (text == NULL)
 		abort();
 	struct buf body = {0};
-	buf_str(&body, text);
+	buf_add(&body, text, strlen(text));
 	free(text);
 	bool good = http_post(ctl->http, node, "/peer/command", NULL, &body, &a) == 200 &&
 		    read_result(&a, result);
