@@ -4,10 +4,12 @@
 #include <time.h>
 
 #include "fcgi/base/text.h"
+#include "fcgi/fcgi.h"
 #include "fcgi/guard.h"
 #include "fcgi/log.h"
 #include "fcgi/metrics.h"
 #include "fcgi/service.h"
+#include "fcgi/writes.h"
 
 #define KEY_MAX 255
 
@@ -208,6 +210,13 @@ check_body(struct call *c)
 	return true;
 }
 
+/* Only what is known by keys goes through the log. */
+static bool
+check_place(struct call *c)
+{
+	return !(c->route->flags & ROUTE_KEYED) || write_here(c);
+}
+
 /* ---- The answer's common headers ---- */
 
 static void
@@ -227,7 +236,9 @@ finish(struct call *c)
 {
 	struct response *r = c->r;
 	bool is_read = c->route != NULL && !(c->route->flags & ROUTE_WRITE);
-	response_header(r, "Cache-Control", is_read ? "no-cache" : "no-store");
+	/* nginx keeps this one, and would add the next replica's to it. */
+	if (r->status != 421 || c->q->header.front == NULL)
+		response_header(r, "Cache-Control", is_read ? "no-cache" : "no-store");
 	if (!r->from_cache)
 		response_header(r, "X-Served-By", c->worker->node->name);
 	if (c->route != NULL && (c->route->flags & ROUTE_ETAG) && r->status == 200)
@@ -248,23 +259,22 @@ log_failed_write(const struct call *c)
 
 /* ---- Dispatch ---- */
 
-/* Returns the metrics slot of the row. */
-static unsigned
+static void
 answer(const struct router *router, struct call *c, struct request *q)
 {
-	unsigned slot = METRICS_OTHER, allowed;
+	unsigned allowed;
 	const char *why;
+	c->slot = METRICS_OTHER;
 	if (request_parse(q, q->target, &why) != 0) {
 		problem(c->r, q, PROBLEM_BAD_REQUEST, "%s", why);
-		return slot;
+		return;
 	}
-	c->route = find(router, q, &slot, &allowed);
+	c->route = find(router, q, &c->slot, &allowed);
 	if (c->route == NULL)
 		answer_without_row(c, allowed);
 	else if (check_origin(c) && check_permission(c) && check_path(c) && check_params(c) &&
-		 check_key(c) && check_body(c))
+		 check_key(c) && check_body(c) && check_place(c))
 		c->route->handler(c);
-	return slot;
 }
 
 static uint64_t
@@ -275,16 +285,46 @@ now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-void
+static void
+complete(struct call *c)
+{
+	finish(c);
+	log_failed_write(c);
+	metrics_count(c->worker->metrics, c->slot, c->r->status, now_ns() - c->began_ns);
+}
+
+bool
 router_answer(void *arg, struct request *q, struct response *r)
 {
 	const struct router *router = arg;
-	uint64_t began = now_ns();
-	struct call c = {.worker = router->worker, .q = q, .r = r};
-	unsigned slot = answer(router, &c, q);
-	finish(&c);
-	log_failed_write(&c);
-	metrics_count(c.worker->metrics, slot, r->status, now_ns() - began);
+	struct call c = {.worker = router->worker, .q = q, .r = r, .began_ns = now_ns()};
+	answer(router, &c, q);
+	if (c.later)
+		return false; /* q and r may be gone */
+	complete(&c);
+	return true;
+}
+
+void
+call_keep(struct call *c, struct call *kept)
+{
+	*kept = *c;
+	c->later = true;
+}
+
+static void
+resumed(void *arg)
+{
+	struct call *kept = arg, c = *kept;
+	c.answer(kept);
+	complete(&c);
+}
+
+void
+call_resume(struct call *kept, void (*answer_kept)(struct call *kept))
+{
+	kept->answer = answer_kept;
+	fcgi_resume(kept->r, resumed, kept);
 }
 
 static unsigned

@@ -43,7 +43,21 @@ struct call {
 	struct uuid order; /* of {order} */
 	const char *topic; /* of {topic}, not folded */
 	const char *key;   /* Idempotency-Key; NULL: none */
+
+	bool later;                        /* the handler answers by call_resume */
+	void (*answer)(struct call *kept); /* then */
+	unsigned slot;                     /* of the row, in the metrics */
+	uint64_t began_ns;
 };
+
+/*
+ * A handler that would have to wait: copies the call to where it keeps it, and says so in the one
+ * it got. It goes on living until call_resume, from any thread and maybe before the handler
+ * returns, has answer(kept) called on a thread that may take its time. That function answers into
+ * kept->r, and may free what the call is kept in.
+ */
+void call_keep(struct call *c, struct call *kept);
+void call_resume(struct call *kept, void (*answer)(struct call *kept));
 
 #define ROUTER_TABLES 2
 
@@ -56,6 +70,6 @@ struct router {
 /* Ready to use as a pool's handler with the router as argument; the router must outlive it. */
 void router_init(
     struct router *router, struct worker *w, const struct route *first, const struct route *second);
-void router_answer(void *router, struct request *q, struct response *r);
+bool router_answer(void *router, struct request *q, struct response *r);
 
 #endif

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -27,27 +28,90 @@
 #define DRAIN_MAX (32u << 20)  /* bytes of a body thrown away before the connection is */
 #define STOP_QUIET_MS 100      /* stopping: nothing asked for this long means nobody asks */
 #define BODY_KEEP (256u << 10) /* a thread keeps this much memory for the next body */
+#define SPARE_MAX 256          /* exchanges kept for the next ones that are answered later */
 #define WAKE_SIGNAL SIGUSR2
+
+struct exchange;
+
+struct exchange_list {
+	struct exchange *first, **last;
+};
 
 struct fcgi_pool {
 	struct fcgi_config config;
 	int epoll;
+	int resumed; /* eventfd: an edge of it sends a thread to the answers that came later */
 	atomic_bool stopping;
-	atomic_uint idle; /* threads waiting for any connection */
-	sigset_t asleep;  /* signal mask while waiting: only WAKE_SIGNAL comes through */
+	atomic_uint later; /* requests whose answer is still to come */
+	atomic_uint idle;  /* threads waiting for any connection */
+	sigset_t asleep;   /* signal mask while waiting: only WAKE_SIGNAL comes through */
 	pthread_t *threads;
 	unsigned thread_count;
+
+	pthread_mutex_t lock; /* over all that follows */
+	struct exchange_list answers;
+	bool delivering; /* a thread is at the answers, or on its way */
+	struct exchange *spare;
+	unsigned spare_count;
 };
 
-/* What one thread works with, reused from request to request. */
-struct server {
+/* A request and its answer. A thread uses its own again and again; one whose answer comes later
+ * goes its own way, and the thread takes another. */
+struct exchange {
 	struct fcgi_pool *pool;
 	FCGX_Request fcgx;
 	struct request request;
 	struct response response;
 	struct buf body;
 	struct buf head;
+	void (*answer)(void *arg);
+	void *arg;
+	struct exchange *next;
 };
+
+static struct exchange *
+exchange_new(struct fcgi_pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	struct exchange *x = pool->spare;
+	if (x != NULL) {
+		pool->spare = x->next;
+		pool->spare_count--;
+	}
+	pthread_mutex_unlock(&pool->lock);
+	if (x != NULL)
+		return x;
+	x = xcalloc(1, sizeof(*x));
+	x->pool = pool;
+	if (FCGX_InitRequest(&x->fcgx, -1, FCGI_FAIL_ACCEPT_ON_INTR) != 0)
+		log_fatal("libfcgi cannot be initialised");
+	return x;
+}
+
+static void
+exchange_free(struct exchange *x)
+{
+	response_free(&x->response);
+	buf_free(&x->body);
+	buf_free(&x->head);
+	free(x);
+}
+
+static void
+exchange_spare(struct exchange *x)
+{
+	struct fcgi_pool *pool = x->pool;
+	pthread_mutex_lock(&pool->lock);
+	bool keep = pool->spare_count < SPARE_MAX;
+	if (keep) {
+		x->next = pool->spare;
+		pool->spare = x;
+		pool->spare_count++;
+	}
+	pthread_mutex_unlock(&pool->lock);
+	if (!keep)
+		exchange_free(x);
+}
 
 /* ---- Reading a request ---- */
 
@@ -70,6 +134,7 @@ static const struct {
     HEADER("HTTP_IF_NONE_MATCH", if_none_match),
     HEADER("HTTP_X_BAZAR_SECRET", bazar_secret),
     HEADER("REQUEST_ID", request_id),
+    HEADER("BAZAR_FRONT", front),
 };
 #undef HEADER
 
@@ -90,16 +155,19 @@ take_param(struct request *q, const char *name, size_t len, const char *value)
 		q->method = request_method(value);
 	else if (len == 11 && memcmp(name, "REQUEST_URI", len) == 0)
 		q->target = value;
+	else if (len == 13 && memcmp(name, "BAZAR_ELAPSED", len) == 0)
+		q->elapsed_ms = (uint64_t)(strtod(value, NULL) * 1000);
 }
 
 static void
-take_params(struct server *s)
+take_params(struct exchange *x)
 {
-	struct request *q = &s->request;
+	struct request *q = &x->request;
 	q->method = METHOD_OTHER;
 	q->target = "";
+	q->elapsed_ms = 0;
 	memset(&q->header, 0, sizeof(q->header));
-	for (char **param = s->fcgx.envp; *param != NULL; param++) {
+	for (char **param = x->fcgx.envp; *param != NULL; param++) {
 		const char *equals = strchr(*param, '=');
 		if (equals != NULL)
 			take_param(q, *param, (size_t)(equals - *param), equals + 1);
@@ -109,77 +177,91 @@ take_params(struct server *s)
 /* Reads the body to its very end: what is left over would be taken for the next request. -1 when
  * there is no end to it. */
 static int
-take_body(struct server *s)
+take_body(struct exchange *x)
 {
 	char chunk[16384];
-	size_t total = 0, max = s->pool->config.body_max;
+	size_t total = 0, max = x->pool->config.body_max;
 	int len;
-	buf_clear(&s->body);
-	while ((len = FCGX_GetStr(chunk, sizeof(chunk), s->fcgx.in)) > 0) {
+	buf_clear(&x->body);
+	while ((len = FCGX_GetStr(chunk, sizeof(chunk), x->fcgx.in)) > 0) {
 		total += (size_t)len;
 		if (total <= max)
-			buf_add(&s->body, chunk, (size_t)len);
+			buf_add(&x->body, chunk, (size_t)len);
 		else if (total > DRAIN_MAX)
 			return -1;
 	}
-	s->request.body_too_large = total > max;
-	s->request.body = s->body.data;
-	s->request.body_len = total > max ? 0 : total;
-	return FCGX_GetError(s->fcgx.in) == 0 ? 0 : -1;
+	x->request.body_too_large = total > max;
+	x->request.body = x->body.data;
+	x->request.body_len = total > max ? 0 : total;
+	return FCGX_GetError(x->fcgx.in) == 0 ? 0 : -1;
 }
 
 /* ---- Answering ---- */
 
 static void
-give(struct server *s, const struct buf *bytes)
+give(struct exchange *x, const struct buf *bytes)
 {
 	if (bytes->len > 0)
-		FCGX_PutStr((const char *)bytes->data, (int)bytes->len, s->fcgx.out);
+		FCGX_PutStr((const char *)bytes->data, (int)bytes->len, x->fcgx.out);
 }
 
 static void
-send_answer(struct server *s)
+send_answer(struct exchange *x)
 {
-	struct response *r = &s->response;
+	struct response *r = &x->response;
 	bool has_body = r->status != 204 && r->status != 304;
-	buf_clear(&s->head);
-	buf_printf(&s->head, "Status: %d %s\r\n", r->status, response_reason(r->status));
+	buf_clear(&x->head);
+	buf_printf(&x->head, "Status: %d %s\r\n", r->status, response_reason(r->status));
 	if (has_body)
 		buf_printf(
-		    &s->head, "Content-Type: %s\r\nContent-Length: %zu\r\n", r->type, r->body.len);
-	buf_add(&s->head, r->head.data, r->head.len);
-	buf_add(&s->head, "\r\n", 2);
-	give(s, &s->head);
+		    &x->head, "Content-Type: %s\r\nContent-Length: %zu\r\n", r->type, r->body.len);
+	buf_add(&x->head, r->head.data, r->head.len);
+	buf_add(&x->head, "\r\n", 2);
+	give(x, &x->head);
 	if (has_body && !r->no_body)
-		give(s, &r->body);
+		give(x, &r->body);
 }
 
-/* One request on a connection that has something to read. Returns the connection if it can be used
- * again, -1 when it is closed. */
+/* Ends a request that was answered, or failed. Returns the connection if it can be used again, -1
+ * when it is closed. */
 static int
-answer_one(struct server *s, int fd)
+finish(struct exchange *x)
 {
-	s->fcgx.ipcFd = fd;
-	s->fcgx.keepConnection = 1; /* else the next call closes it first */
-	s->fcgx.detached = 1;       /* closing must not wait for the other side */
-	if (FCGX_Accept_r(&s->fcgx) != 0)
-		return -1; /* closed by the other side, or not FastCGI */
-	take_params(s);
-	if (take_body(s) == 0) {
-		response_reset(&s->response);
-		s->pool->config.handler(s->pool->config.arg, &s->request, &s->response);
-		send_answer(s);
-	} else {
-		s->fcgx.keepConnection = 0;
-	}
-	if (s->body.cap > BODY_KEEP)
-		buf_free(&s->body);
-	if (atomic_load_explicit(&s->pool->stopping, memory_order_relaxed))
-		s->fcgx.keepConnection = 0;
-	FCGX_Finish_r(&s->fcgx);
-	int kept = s->fcgx.ipcFd;
-	s->fcgx.ipcFd = -1;
+	if (x->body.cap > BODY_KEEP)
+		buf_free(&x->body);
+	if (atomic_load_explicit(&x->pool->stopping, memory_order_relaxed))
+		x->fcgx.keepConnection = 0;
+	FCGX_Finish_r(&x->fcgx);
+	int kept = x->fcgx.ipcFd;
+	x->fcgx.ipcFd = -1;
 	return kept;
+}
+
+enum progress { ANSWERED, BROKEN, LATER };
+
+/* One request on a connection that has something to read. LATER: the exchange is no longer ours. */
+static enum progress
+take_one(struct exchange *x, int fd)
+{
+	struct fcgi_pool *pool = x->pool;
+	x->fcgx.ipcFd = fd;
+	x->fcgx.keepConnection = 1; /* else the next call closes it first */
+	x->fcgx.detached = 1;       /* closing must not wait for the other side */
+	if (FCGX_Accept_r(&x->fcgx) != 0)
+		return BROKEN; /* closed by the other side, or not FastCGI */
+	take_params(x);
+	if (take_body(x) != 0) {
+		x->fcgx.keepConnection = 0;
+		finish(x);
+		return BROKEN;
+	}
+	response_reset(&x->response);
+	atomic_fetch_add_explicit(&pool->later, 1, memory_order_relaxed);
+	if (!pool->config.handler(pool->config.arg, &x->request, &x->response))
+		return LATER;
+	atomic_fetch_sub_explicit(&pool->later, 1, memory_order_relaxed);
+	send_answer(x);
+	return ANSWERED;
 }
 
 /* ---- Connections ---- */
@@ -225,7 +307,7 @@ accept_connection(struct fcgi_pool *pool)
 	return fd;
 }
 
-/* The next descriptor with something to read; -1: stopping, and nobody asks any more. */
+/* The next descriptor with something to read; -1: stopping, and nobody asks, or waits, any more. */
 static int
 next_ready(struct fcgi_pool *pool)
 {
@@ -238,7 +320,8 @@ next_ready(struct fcgi_pool *pool)
 		atomic_fetch_sub_explicit(&pool->idle, 1, memory_order_relaxed);
 		if (n == 1)
 			return event.data.fd;
-		if (n == 0 && stopping)
+		if (n == 0 && stopping &&
+		    atomic_load_explicit(&pool->later, memory_order_relaxed) == 0)
 			return -1;
 		if (n < 0 && errno != EINTR)
 			log_fatal("epoll: %s", strerror(errno));
@@ -256,31 +339,103 @@ asks_again(struct fcgi_pool *pool, int fd)
 	       poll(&ready, 1, LINGER_MS) == 1;
 }
 
+static void
+put_back(struct fcgi_pool *pool, int fd)
+{
+	if (fd >= 0 && watch(pool, EPOLL_CTL_ADD, fd) != 0)
+		close(fd);
+}
+
+/* All requests that come on a connection while this thread stays with it. Returns the exchange to
+ * go on with. */
+static struct exchange *
+serve_connection(struct exchange *x, int fd)
+{
+	struct fcgi_pool *pool = x->pool;
+	while (fd >= 0) {
+		switch (take_one(x, fd)) {
+		case LATER:
+			return exchange_new(pool);
+		case BROKEN:
+			return x;
+		case ANSWERED:
+			fd = finish(x);
+		}
+		if (fd >= 0 && !asks_again(pool, fd))
+			break;
+	}
+	put_back(pool, fd);
+	return x;
+}
+
+/* ---- Answers that come later ---- */
+
+void
+fcgi_resume(struct response *r, void (*answer)(void *arg), void *arg)
+{
+	struct exchange *x = (struct exchange *)((char *)r - offsetof(struct exchange, response));
+	struct fcgi_pool *pool = x->pool;
+	x->answer = answer;
+	x->arg = arg;
+	x->next = NULL;
+	pthread_mutex_lock(&pool->lock);
+	*pool->answers.last = x;
+	pool->answers.last = &x->next;
+	bool wake = !pool->delivering;
+	pool->delivering = true;
+	/* With the lock held: when the answer is out, the pool may be gone. */
+	if (wake && eventfd_write(pool->resumed, 1) != 0)
+		log_fatal("eventfd: %s", strerror(errno));
+	pthread_mutex_unlock(&pool->lock);
+}
+
+static struct exchange *
+next_answer(struct fcgi_pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	struct exchange *x = pool->answers.first;
+	if (x != NULL)
+		pool->answers.first = x->next;
+	else
+		pool->delivering = false;
+	if (pool->answers.first == NULL)
+		pool->answers.last = &pool->answers.first;
+	pthread_mutex_unlock(&pool->lock);
+	return x;
+}
+
+/* Everything there is: buyers who waited for one batch get their answers without a thread each
+ * having to wake up for it. */
+static void
+deliver(struct fcgi_pool *pool)
+{
+	for (struct exchange *x; (x = next_answer(pool)) != NULL;) {
+		x->answer(x->arg);
+		send_answer(x);
+		put_back(pool, finish(x));
+		exchange_spare(x);
+		atomic_fetch_sub_explicit(&pool->later, 1, memory_order_relaxed);
+	}
+}
+
 static void *
 serve(void *arg)
 {
-	struct server *s = xcalloc(1, sizeof(*s));
-	s->pool = arg;
-	if (FCGX_InitRequest(&s->fcgx, -1, FCGI_FAIL_ACCEPT_ON_INTR) != 0)
-		log_fatal("libfcgi cannot be initialised");
+	struct fcgi_pool *pool = arg;
+	struct exchange *x = exchange_new(pool);
 	int fd;
-	while ((fd = next_ready(s->pool)) >= 0) {
-		if (fd == s->pool->config.listen_fd)
-			fd = accept_connection(s->pool);
-		else if (watch(s->pool, EPOLL_CTL_DEL, fd) != 0)
-			log_error("cannot take over a connection: %s", strerror(errno));
-		while (fd >= 0) {
-			fd = answer_one(s, fd);
-			if (fd >= 0 && !asks_again(s->pool, fd))
-				break;
+	while ((fd = next_ready(pool)) >= 0) {
+		if (fd == pool->resumed) {
+			deliver(pool);
+			continue;
 		}
-		if (fd >= 0 && watch(s->pool, EPOLL_CTL_ADD, fd) != 0)
-			close(fd);
+		if (fd == pool->config.listen_fd)
+			fd = accept_connection(pool);
+		else if (watch(pool, EPOLL_CTL_DEL, fd) != 0)
+			log_error("cannot take over a connection: %s", strerror(errno));
+		x = serve_connection(x, fd);
 	}
-	response_free(&s->response);
-	buf_free(&s->body);
-	buf_free(&s->head);
-	free(s);
+	exchange_free(x);
 	return NULL;
 }
 
@@ -331,9 +486,14 @@ fcgi_start(const struct fcgi_config *config)
 	struct fcgi_pool *pool = xcalloc(1, sizeof(*pool));
 	pool->config = *config;
 	pool->threads = xcalloc(config->threads, sizeof(*pool->threads));
+	pool->answers.last = &pool->answers.first;
+	pthread_mutex_init(&pool->lock, NULL);
+	pool->resumed = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	int flags = fcntl(config->listen_fd, F_GETFL);
 	pool->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (pool->epoll >= 0 && flags >= 0 &&
+	struct epoll_event edge = {.events = EPOLLIN | EPOLLET, .data.fd = pool->resumed};
+	if (pool->epoll >= 0 && pool->resumed >= 0 && flags >= 0 &&
+	    epoll_ctl(pool->epoll, EPOLL_CTL_ADD, pool->resumed, &edge) == 0 &&
 	    fcntl(config->listen_fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
 	    watch(pool, EPOLL_CTL_ADD, config->listen_fd) == 0 && start_threads(pool) == 0)
 		return pool;
@@ -361,8 +521,15 @@ fcgi_stop(struct fcgi_pool *pool, unsigned wait_ms)
 	for (unsigned i = 0; i < pool->thread_count; i++)
 		if (pthread_timedjoin_np(pool->threads[i], NULL, &until) != 0)
 			return -1;
+	for (struct exchange *x; (x = pool->spare) != NULL;) {
+		pool->spare = x->next;
+		exchange_free(x);
+	}
+	if (pool->resumed >= 0)
+		close(pool->resumed);
 	if (pool->epoll >= 0)
 		close(pool->epoll);
+	pthread_mutex_destroy(&pool->lock);
 	free(pool->threads);
 	free(pool);
 	return 0;

@@ -16,9 +16,13 @@
 
 struct fcgi_pool;
 
-/* Answers one request; any number of threads at a time. `q` holds method, target, headers and
- * body; the rest is up to request_parse. `r` was reset. */
-typedef void (*fcgi_handler)(void *arg, struct request *q, struct response *r);
+/*
+ * Answers one request; any number of threads at a time. `q` holds method, target, headers and body;
+ * the rest is up to request_parse. `r` was reset. True: the answer is in *r. False: it comes later;
+ * until then the request holds no thread, `q` and `r` stay where they are, and somebody calls
+ * fcgi_resume, maybe before the handler returns.
+ */
+typedef bool (*fcgi_handler)(void *arg, struct request *q, struct response *r);
 
 struct fcgi_config {
 	int listen_fd; /* a listening stream socket; stays open after fcgi_stop */
@@ -33,6 +37,10 @@ int fcgi_setup(void);
 
 /* NULL: errno. The threads block all signals. */
 struct fcgi_pool *fcgi_start(const struct fcgi_config *config);
+
+/* Once for a request whose handler returned false; any thread, does not block: answer(arg) is
+ * called on a thread of the pool and leaves the answer in *r, which is then sent. */
+void fcgi_resume(struct response *r, void (*answer)(void *arg), void *arg);
 
 /*
  * Takes no new connections, answers what was asked on the open ones, and ends the threads. Open

@@ -70,9 +70,22 @@ reserve_all(struct call *c, const struct reserve_item *items, size_t count)
 	free(ops);
 }
 
+static bool
+is_primary(const struct call *c)
+{
+	struct core_status core;
+	replica_status(c->worker->replica, &core);
+	return core.role == CORE_PRIMARY;
+}
+
+/* A replica that is not primary says so at once (421): the order service asks the next one. */
 static void
 post_reserve(struct call *c)
 {
+	if (!is_primary(c)) {
+		write_failed(c, CORE_NOT_PRIMARY);
+		return;
+	}
 	struct reserve_item *items = xmalloc(RESERVE_MAX * sizeof(*items));
 	size_t count = reserve_request_decode(c->q->body, c->q->body_len, items);
 	if (count == 0) {

@@ -6,8 +6,9 @@
  *     answer:  u32 count, then per item: u8 state; when DECIDED also u8 result, u64 available,
  *              u64 price in cents, title (u32 length, bytes)
  *
- * Items are answered in the order asked. The order id is the operation id: asking again for the
- * same order gives the stored answer, so a lost answer is simply asked for again.
+ * A replica that is not primary answers 421, and the next one is to be asked. Items are answered in
+ * the order asked. The order id is the operation id: asking again for the same order gives the
+ * stored answer, so a lost answer is simply asked for again.
  */
 #ifndef BAZAR_CATALOG_RESERVE_H
 #define BAZAR_CATALOG_RESERVE_H

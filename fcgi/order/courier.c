@@ -1,6 +1,6 @@
 #include "fcgi/order/courier.h"
 
-#include <stdio.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "fcgi/base/wait.h"
@@ -8,60 +8,43 @@
 #include "fcgi/log.h"
 #include "fcgi/order/courier_inside.h"
 
-/* ---- Changes both threads and the callbacks make; the lock is held ---- */
+/* ---- The lock ---- */
 
 void
-courier_enqueue(struct courier *c, struct hand *h)
+courier_enter(struct courier *c)
 {
-	hands_enqueue(&c->hands, h);
-	pthread_cond_signal(&c->work);
+	pthread_mutex_lock(&c->lock);
 }
 
 static void
-ring(struct hand *h, enum courier_result result)
+tell(struct buyer *told)
 {
-	struct bell *b = h->bell;
-	h->bell = NULL;
-	pthread_mutex_lock(&b->lock);
-	b->rung = true;
-	b->result = result;
-	b->order = h->order;
-	b->replayed = h->replayed;
-	pthread_cond_signal(&b->ring);
-	pthread_mutex_unlock(&b->lock);
-}
-
-void
-courier_over(struct courier *c, struct hand *h, enum courier_result result)
-{
-	if (h->bell != NULL)
-		ring(h, result);
-	hands_remove(&c->hands, h);
-}
-
-void
-courier_heard(struct courier *c, bool writable)
-{
-	bool news = writable != c->writable;
-	c->writable = writable;
-	if (!news)
-		return;
-	log_info("the catalog %s", writable ? "takes writes" : "takes no writes");
-	if (writable) {
-		c->not_before = 0;
-		c->pause_ms = COURIER_PAUSE_MS;
-		pthread_cond_signal(&c->work);
-		pthread_cond_broadcast(&c->catalog_news);
+	for (struct buyer *b = told, *next; b != NULL; b = next) {
+		next = b->next;
+		struct purchase *p =
+		    (struct purchase *)((char *)b - offsetof(struct purchase, buyer));
+		p->told(p);
 	}
 }
 
 void
-courier_pause(struct courier *c)
+courier_leave(struct courier *c)
 {
-	c->not_before = clock_ms() + c->pause_ms;
-	c->pause_ms *= 2;
-	if (c->pause_ms > COURIER_PAUSE_MAX_MS)
-		c->pause_ms = COURIER_PAUSE_MAX_MS;
+	struct buyer *told = errands_told(c->errands);
+	bool go = errands_trip_at(c->errands) < c->rests_until;
+	bool writable = errands_writable(c->errands), news = writable != c->writable;
+
+	if (go)
+		c->rests_until = 0;
+	c->writable = writable;
+	pthread_mutex_unlock(&c->lock);
+	if (go)
+		pthread_cond_signal(&c->work);
+	if (news) {
+		log_info("the catalog %s", writable ? "takes writes" : "takes no writes");
+		pthread_cond_broadcast(&c->catalog_news);
+	}
+	tell(told);
 }
 
 /* ---- Starting, stopping ---- */
@@ -73,11 +56,10 @@ courier_start(const struct courier_config *config)
 	c->replica = config->replica;
 	c->store = config->store;
 	c->deadline_ms = config->deadline_ms;
-	c->pause_ms = COURIER_PAUSE_MS;
-	snprintf(c->catalog, sizeof(c->catalog), "%s", config->catalog);
-	snprintf(c->secret, sizeof(c->secret), "%s", config->secret);
+	c->reserve = catalogs_new(config->nodes, "/peer/reserve", config->secret);
+	c->status = catalogs_new(config->nodes, "/status", config->secret);
+	c->errands = errands_new(c->reserve->count, c);
 	pthread_mutex_init(&c->lock, NULL);
-	hands_init(&c->hands);
 	wait_init(&c->work);
 	wait_init(&c->catalog_news);
 	wait_init(&c->watch);
@@ -87,30 +69,16 @@ courier_start(const struct courier_config *config)
 	return c;
 }
 
-/* What is to be said of an order that has not ended yet. */
-static enum courier_result
-unfinished(const struct hand *h)
-{
-	return h->state == HAND_NEW ? COURIER_UNKNOWN : COURIER_PENDING;
-}
-
-static void
-send_away(struct hand *h)
-{
-	if (h->bell != NULL)
-		ring(h, unfinished(h));
-}
-
 void
 courier_stop(struct courier *c)
 {
-	pthread_mutex_lock(&c->lock);
+	courier_enter(c);
 	c->stopping = true;
-	hands_each(&c->hands, send_away);
+	errands_close(c->errands);
 	pthread_cond_signal(&c->work);
 	pthread_cond_signal(&c->watch);
 	pthread_cond_broadcast(&c->catalog_news);
-	pthread_mutex_unlock(&c->lock);
+	courier_leave(c);
 	pthread_join(c->driver, NULL);
 	pthread_join(c->watcher, NULL);
 }
@@ -118,7 +86,9 @@ courier_stop(struct courier *c)
 void
 courier_free(struct courier *c)
 {
-	hands_destroy(&c->hands);
+	errands_free(c->errands);
+	catalogs_free(c->reserve);
+	catalogs_free(c->status);
 	pthread_cond_destroy(&c->work);
 	pthread_cond_destroy(&c->catalog_news);
 	pthread_cond_destroy(&c->watch);
@@ -126,14 +96,14 @@ courier_free(struct courier *c)
 	free(c);
 }
 
-/* ---- Buying: before the order is logged ---- */
+/* ---- Buying while the catalog can't write ---- */
 
 static bool
 is_primary(struct courier *c)
 {
 	struct core_status status;
 	replica_status(c->replica, &status);
-	return status.role == CORE_PRIMARY && status.phase != CORE_FENCED;
+	return status.role == CORE_PRIMARY;
 }
 
 /* Whether the log may hold this order already, so that "not applied" would be a lie. */
@@ -150,14 +120,15 @@ may_be_logged(struct courier *c, const struct uuid *id)
 }
 
 static bool
-wait_for_catalog(struct courier *c, unsigned wait_ms)
+wait_for_catalog(struct courier *c)
 {
-	uint64_t deadline = clock_ms() + wait_ms;
-	pthread_mutex_lock(&c->lock);
-	while (!c->writable && !c->stopping && wait_until(&c->catalog_news, &c->lock, deadline))
+	uint64_t deadline = clock_ms() + COURIER_CATALOG_WAIT_MS;
+	courier_enter(c);
+	while (!errands_writable(c->errands) && !c->stopping &&
+	       wait_until(&c->catalog_news, &c->lock, deadline))
 		;
-	bool writable = c->writable;
-	pthread_mutex_unlock(&c->lock);
+	bool writable = errands_writable(c->errands);
+	courier_leave(c);
 	return writable;
 }
 
@@ -166,166 +137,68 @@ wait_for_catalog(struct courier *c, unsigned wait_ms)
 static bool
 may_begin(struct courier *c, const struct uuid *id)
 {
-	return wait_for_catalog(c, 0) || !is_primary(c) || may_be_logged(c, id) ||
-	       wait_for_catalog(c, COURIER_CATALOG_WAIT_MS) || may_be_logged(c, id);
+	return !is_primary(c) || may_be_logged(c, id) || wait_for_catalog(c) || !is_primary(c) ||
+	       may_be_logged(c, id);
 }
 
-static void
-on_logged(struct courier *c, struct hand *h, const struct replica_answer *answer)
-{
-	struct order order;
-	if (order_answer_decode(answer->bytes.data, answer->bytes.len, &order) != 0)
-		log_fatal("order: the log's answer to a purchase is damaged");
-	if (order.fingerprint != h->order.fingerprint) {
-		courier_over(c, h, COURIER_KEY_REUSED);
-		return;
-	}
-	h->order = order;
-	h->replayed |= answer->result == CORE_REPLAYED;
-	if (order.status == ORDER_PENDING)
-		courier_enqueue(c, h);
-	else
-		courier_over(c, h, COURIER_DONE);
-}
+/* ---- Buying ---- */
 
 /* ORDER_BEGIN's answer. */
 static void
 begun(void *arg, struct replica_answer *answer)
 {
 	struct hand *h = arg;
-	struct courier *c = h->courier;
+	struct courier *c = h->owner;
 
-	pthread_mutex_lock(&c->lock);
-	switch (answer->result) {
-	case CORE_DECIDED:
-	case CORE_REPLAYED:
-		on_logged(c, h, answer);
-		break;
-	case CORE_UNKNOWN: /* when it is rolled forward, the sweep finds it */
-		courier_over(c, h, COURIER_UNKNOWN);
-		break;
-	case CORE_NOT_APPLIED:
-		courier_over(c, h, COURIER_NOT_APPLIED);
-		break;
-	case CORE_NOT_PRIMARY:
-		courier_over(c, h, COURIER_NOT_PRIMARY);
-		break;
-	case CORE_OVERLOADED:
-		courier_over(c, h, COURIER_OVERLOADED);
-		break;
-	}
-	pthread_mutex_unlock(&c->lock);
+	courier_enter(c);
+	errands_begun(c->errands, h, answer->result, answer->bytes.data, answer->bytes.len);
+	courier_leave(c);
 }
 
-/* The hand is ours until ORDER_BEGIN is answered: nothing else moves it out of HAND_NEW. */
-static void
-begin(struct courier *c, struct hand *h)
+/* The hand is ours until ORDER_BEGIN is submitted. NULL: it was dropped. */
+static struct op *
+begin_later(struct courier *c, struct hand *h)
 {
-	const struct order *o = &h->order;
-	struct buf args = {0};
+	bool may = may_begin(c, &h->order.id);
+	struct op *op = NULL;
 
-	if (!may_begin(c, &o->id)) {
-		pthread_mutex_lock(&c->lock);
-		courier_over(c, h, COURIER_NOT_APPLIED);
-		pthread_mutex_unlock(&c->lock);
-		return;
-	}
-	order_op_begin(&args, o->fingerprint, o->book_id, o->quantity);
-	struct op *op = op_new(o->id, 0, ORDER_BEGIN, &args);
-	buf_free(&args);
-	void *hand = h;
-	replica_submit(c->replica, &op, &hand, 1, begun);
-}
-
-/* ---- Buying ---- */
-
-/* Becomes the buyer of an order that is in hand already; COURIER_PENDING: now wait for its end. */
-static enum courier_result
-join(struct hand *h, uint64_t fingerprint, struct bell *bell)
-{
-	if (h->state != HAND_NEW && h->order.fingerprint != fingerprint)
-		return COURIER_KEY_REUSED;
-	if (h->bell != NULL || h->order.fingerprint != fingerprint)
-		return COURIER_IN_PROGRESS;
-	h->bell = bell;
-	h->replayed = true;
-	return COURIER_PENDING;
-}
-
-/* *fresh: the new hand, whose order has to begin; NULL: it was in hand already. */
-static enum courier_result
-take_in_hand(struct courier *c, const struct order *wanted, struct bell *bell, struct hand **fresh)
-{
-	enum courier_result result = COURIER_PENDING;
-
-	*fresh = NULL;
-	pthread_mutex_lock(&c->lock);
-	struct hand *h = hands_find(&c->hands, &wanted->id);
-	if (h != NULL)
-		result = join(h, wanted->fingerprint, bell);
-	else if ((*fresh = hands_add(&c->hands, c, wanted)) != NULL)
-		(*fresh)->bell = bell;
+	courier_enter(c);
+	if (may)
+		op = errands_op_begin(h);
 	else
-		result = COURIER_OVERLOADED;
-	pthread_mutex_unlock(&c->lock);
-	return result;
-}
-
-static bool
-wait_for_bell(struct bell *b, uint64_t deadline)
-{
-	pthread_mutex_lock(&b->lock);
-	while (!b->rung && wait_until(&b->ring, &b->lock, deadline))
-		;
-	bool rung = b->rung;
-	pthread_mutex_unlock(&b->lock);
-	return rung;
-}
-
-/* Rings it ourselves, unless somebody was faster: afterwards nobody knows the bell any more. */
-static void
-give_up(struct courier *c, const struct uuid *id, struct bell *bell)
-{
-	pthread_mutex_lock(&c->lock);
-	struct hand *h = hands_find(&c->hands, id);
-	if (h != NULL && h->bell == bell)
-		ring(h, unfinished(h));
-	pthread_mutex_unlock(&c->lock);
-}
-
-enum courier_result
-courier_buy(struct courier *c, const struct uuid *id, uint64_t fingerprint, uint64_t book,
-    uint32_t quantity, struct order *order, bool *replayed)
-{
-	uint64_t deadline = clock_ms() + c->deadline_ms;
-	struct order wanted = {
-	    .id = *id, .book_id = book, .quantity = quantity, .fingerprint = fingerprint};
-	struct bell bell = {.rung = false};
-	struct hand *fresh;
-
-	pthread_mutex_init(&bell.lock, NULL);
-	wait_init(&bell.ring);
-	enum courier_result result = take_in_hand(c, &wanted, &bell, &fresh);
-	if (result == COURIER_PENDING) { /* from here on the bell may ring */
-		if (fresh != NULL)
-			begin(c, fresh);
-		if (!wait_for_bell(&bell, deadline))
-			give_up(c, id, &bell);
-		result = bell.result;
-	}
-	*order = bell.order;
-	*replayed = bell.replayed;
-	pthread_cond_destroy(&bell.ring);
-	pthread_mutex_destroy(&bell.lock);
-	return result;
+		errands_drop(c->errands, h);
+	courier_leave(c);
+	return op;
 }
 
 void
-courier_stats(struct courier *c, struct courier_stats *out)
+courier_buy(struct courier *c, const struct uuid *id, uint64_t fingerprint, uint64_t book,
+    uint32_t quantity, struct purchase *p)
 {
-	pthread_mutex_lock(&c->lock);
-	*out = c->stats;
-	out->in_hand = c->hands.count;
-	out->catalog_writable = c->writable;
-	pthread_mutex_unlock(&c->lock);
+	struct order wanted = {
+	    .id = *id, .book_id = book, .quantity = quantity, .fingerprint = fingerprint};
+	struct op *op = NULL;
+
+	p->buyer.deadline = clock_ms() + c->deadline_ms;
+	courier_enter(c);
+	struct hand *h = errands_buy(c->errands, &wanted, &p->buyer);
+	if (h != NULL && errands_writable(c->errands))
+		op = errands_op_begin(h);
+	courier_leave(c);
+	if (h == NULL)
+		return;
+	if (op == NULL)
+		op = begin_later(c, h);
+	void *hand = h;
+	if (op != NULL)
+		replica_submit(c->replica, &op, &hand, 1, begun);
+}
+
+void
+courier_stats(struct courier *c, struct errands_stats *out, bool *catalog_writable)
+{
+	courier_enter(c);
+	errands_stats(c->errands, out);
+	*catalog_writable = errands_writable(c->errands);
+	courier_leave(c);
 }

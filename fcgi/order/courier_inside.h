@@ -1,51 +1,42 @@
 /*
  * The courier's inside, shared by its files:
- *   courier.c        buying, starting, stopping     courier_drive.c  the thread that goes to the
- *   hands.[ch]       the orders in hand                              catalog and ends orders
- *   courier_watch.c  the thread that watches the catalog and sweeps
+ *   errands.[ch], hands.[ch]  what to do: no threads       courier_drive.c  the thread that goes to
+ *   courier.c                 buying, starting, stopping                    the catalog
+ *   courier_watch.c  the thread that watches and sweeps    catalogs.[ch]    whom both ask
  *
- * LOCK ORDER. The courier's mutex, then a bell's; whoever holds the first calls nothing but
- * hands_*. Done callbacks take it where the replica gives its answers, so nobody may hold it for
- * long.
+ * LOCK. Callbacks of the log take it where the replica gives its answers, so nobody may hold it for
+ * long: whoever has it calls nothing but errands_*. Buyers are told, and threads woken, after it
+ * was let go.
  */
 #ifndef BAZAR_COURIER_INSIDE_H
 #define BAZAR_COURIER_INSIDE_H
 
-#include "fcgi/order/hands.h"
+#include <pthread.h>
 
-#define COURIER_ADDRESS 64
-#define COURIER_SECRET 128
-#define COURIER_PAUSE_MS 100 /* after a trip that failed; doubled up to the next */
-#define COURIER_PAUSE_MAX_MS 1000
+#include "fcgi/order/catalogs.h"
+#include "fcgi/order/courier.h"
 
 struct courier {
 	struct replica *replica;
 	struct store *store;
-	char catalog[COURIER_ADDRESS];
-	char secret[COURIER_SECRET];
 	unsigned deadline_ms;
+	struct catalogs *reserve; /* the driver's */
+	struct catalogs *status;  /* the watcher's */
 	pthread_t driver, watcher;
 
 	pthread_mutex_t lock; /* over all that follows */
 	bool stopping;
-	struct hands hands;
-	pthread_cond_t work; /* for the driver: queue, not_before, stopping */
-	uint64_t not_before; /* when the next trip may start */
-	unsigned pause_ms;   /* what the next failure adds */
-
-	pthread_cond_t catalog_news; /* for buyers: writable, stopping */
-	bool writable;               /* the catalog, as last heard */
-	uint64_t heard_ms;           /* when it last decided a reservation */
+	struct errands *errands;
+	pthread_cond_t work;         /* for the driver: trip_at, stopping */
+	uint64_t rests_until;        /* the driver sleeps until then; 0: it is awake */
+	bool writable;               /* what errands_writable was when the lock was let go last */
+	pthread_cond_t catalog_news; /* for those who wait to begin: writable, stopping */
 	pthread_cond_t watch;        /* for the watcher: stopping */
-
-	struct courier_stats stats;
 };
 
-/* All with the lock held. */
-void courier_enqueue(struct courier *c, struct hand *h);
-void courier_over(struct courier *c, struct hand *h, enum courier_result result); /* h is gone */
-void courier_heard(struct courier *c, bool writable); /* what the catalog says of itself */
-void courier_pause(struct courier *c);                /* a trip failed */
+void courier_enter(struct courier *c);
+/* Lets go of the lock; wakes whom it concerns, tells the buyers that are to be told. */
+void courier_leave(struct courier *c);
 
 void *courier_drive(void *courier);
 void *courier_watch(void *courier);

@@ -1,7 +1,8 @@
 /*
- * The watcher: asks the catalog whether it takes writes, unless that is known from reservations
- * that just went well, and finds PENDING orders nobody drives: those of a crash, and those whose
- * ORDER_BEGIN was in doubt.
+ * The watcher: notices when this replica becomes primary, or no longer is; asks the catalog whether
+ * it takes writes, unless that is known from reservations that just went well; sends buyers away
+ * whose time is over; and finds PENDING orders nobody drives: those of a crash or of another
+ * primary, and those whose ORDER_BEGIN was in doubt.
  */
 #include <stdlib.h>
 
@@ -10,7 +11,6 @@
 #include "fcgi/base/wait.h"
 #include "fcgi/base/xalloc.h"
 #include "fcgi/order/courier_inside.h"
-#include "replica/peer_client.h"
 
 #define WATCH_MS 100
 #define ASK_MS 300 /* no answer by then: no writes now */
@@ -19,7 +19,6 @@
 
 struct watch {
 	struct courier *courier;
-	struct peer_call *status;
 	struct buf answer;
 	uint64_t sweep_at;
 	size_t count;
@@ -28,6 +27,7 @@ struct watch {
 
 /* ---- The catalog's health ---- */
 
+/* Only an active primary says so of itself. */
 static bool
 says_writable(const struct buf *answer)
 {
@@ -39,26 +39,25 @@ says_writable(const struct buf *answer)
 	return writable != 0;
 }
 
-/* Reservations that went well a moment ago say more than a question. */
 static bool
-need_to_ask(struct courier *c, uint64_t now)
+ask(struct watch *w, unsigned catalog)
 {
-	pthread_mutex_lock(&c->lock);
-	bool ask = !c->writable || now >= c->heard_ms + WATCH_MS;
-	pthread_mutex_unlock(&c->lock);
-	return ask;
+	struct peer_call *call = w->courier->status->calls[catalog];
+	return peer_call(call, NULL, ASK_MS, &w->answer) == 200 && says_writable(&w->answer);
 }
 
 static void
-ask_catalog(struct watch *w)
+ask_catalogs(struct watch *w, unsigned first)
 {
 	struct courier *c = w->courier;
+	unsigned count = c->status->count, asked = 0, catalog = first;
+	bool writable;
 
-	bool writable =
-	    peer_call(w->status, NULL, ASK_MS, &w->answer) == 200 && says_writable(&w->answer);
-	pthread_mutex_lock(&c->lock);
-	courier_heard(c, writable);
-	pthread_mutex_unlock(&c->lock);
+	while (!(writable = ask(w, catalog)) && ++asked < count)
+		catalog = (catalog + 1) % count;
+	courier_enter(c);
+	errands_heard(c->errands, writable ? catalog : first, writable);
+	courier_leave(c);
 }
 
 /* ---- The sweep ---- */
@@ -82,41 +81,38 @@ sweep(struct watch *w)
 	order_pending(store_view(c->store), collect, w);
 	store_read_end(c->store);
 
-	pthread_mutex_lock(&c->lock);
-	for (size_t i = 0; i < w->count; i++) {
-		const struct order *o = &w->found[i];
-		struct hand *h = NULL;
-		if (hands_find(&c->hands, &o->id) == NULL)
-			h = hands_add(&c->hands, c, o);
-		if (h == NULL)
-			continue;
-		courier_enqueue(c, h);
-		c->stats.swept++;
-	}
-	pthread_mutex_unlock(&c->lock);
+	courier_enter(c);
+	for (size_t i = 0; i < w->count; i++)
+		errands_found(c->errands, &w->found[i]);
+	courier_leave(c);
 }
 
 /* ---- The thread ---- */
 
-static bool
-is_active(struct courier *c)
-{
-	struct core_status status;
-	replica_status(c->replica, &status);
-	return status.role == CORE_PRIMARY && status.phase == CORE_ACTIVE;
-}
-
 static void
 watch_once(struct watch *w)
 {
+	struct courier *c = w->courier;
+	struct core_status status;
 	uint64_t now = clock_ms();
 
-	if (!is_active(w->courier)) {
+	replica_status(c->replica, &status);
+	bool primary = status.role == CORE_PRIMARY;
+	bool active = primary && status.phase == CORE_ACTIVE;
+	courier_enter(c);
+	errands_role(c->errands, primary);
+	errands_tick(c->errands, now);
+	/* Reservations that went well a moment ago say more than a question. */
+	bool known =
+	    errands_writable(c->errands) && now < errands_decided_at(c->errands) + WATCH_MS;
+	unsigned first = errands_catalog(c->errands);
+	courier_leave(c);
+	if (!active) {
 		w->sweep_at = 0; /* at once when it is */
 		return;
 	}
-	if (need_to_ask(w->courier, now))
-		ask_catalog(w);
+	if (!known)
+		ask_catalogs(w, first);
 	if (now >= w->sweep_at) {
 		sweep(w);
 		w->sweep_at = now + SWEEP_MS;
@@ -139,15 +135,12 @@ wait_a_moment(struct courier *c)
 void *
 courier_watch(void *courier)
 {
-	struct courier *c = courier;
 	struct watch *w = xcalloc(1, sizeof(*w));
 
-	w->courier = c;
-	w->status = peer_call_new(c->catalog, "/status", c->secret);
+	w->courier = courier;
 	do
 		watch_once(w);
-	while (wait_a_moment(c));
-	peer_call_free(w->status);
+	while (wait_a_moment(w->courier));
 	buf_free(&w->answer);
 	free(w);
 	return NULL;

@@ -43,12 +43,11 @@ hands_find(struct hands *t, const struct uuid *id)
 }
 
 struct hand *
-hands_add(struct hands *t, struct courier *courier, const struct order *order)
+hands_add(struct hands *t, const struct order *order)
 {
-	if (t->count == COURIER_HANDS_MAX)
+	if (t->count == HANDS_MAX)
 		return NULL;
 	struct hand *h = xcalloc(1, sizeof(*h));
-	h->courier = courier;
 	h->order = *order;
 	*find_link(t, &order->id) = h;
 	t->count++;
@@ -64,11 +63,11 @@ hands_remove(struct hands *t, struct hand *h)
 }
 
 void
-hands_each(struct hands *t, void (*visit)(struct hand *h))
+hands_each(struct hands *t, void (*visit)(void *arg, struct hand *h), void *arg)
 {
 	for (size_t i = 0; i < HANDS_BUCKETS; i++) {
 		for (struct hand *h = t->buckets[i]; h != NULL; h = h->next_in_bucket)
-			visit(h);
+			visit(arg, h);
 	}
 }
 

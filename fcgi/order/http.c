@@ -1,9 +1,12 @@
 #include "fcgi/order/http.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "fcgi/base/xalloc.h"
 #include "fcgi/order/bodies.h"
 #include "fcgi/order/courier.h"
 #include "fcgi/peer.h"
@@ -97,6 +100,7 @@ answer_buy(struct call *c, enum courier_result result, const struct order *o)
 {
 	switch (result) {
 	case COURIER_DONE:
+		write_decided(c);
 		if (o->status == ORDER_CONFIRMED)
 			answer_order(c, "Thank you for your purchase.", o);
 		else
@@ -139,24 +143,49 @@ find_space(struct call *c, struct uuid *space)
 	return found;
 }
 
+/* A request that waits for its order's end, holding no thread. */
+struct waiting {
+	struct purchase purchase;
+	struct call call;
+	bool keep; /* the client can repeat it */
+};
+
+static void
+answer_waiting(struct call *c)
+{
+	struct waiting *w = (struct waiting *)((char *)c - offsetof(struct waiting, call));
+	const struct buyer *b = &w->purchase.buyer;
+	if (w->keep && b->replayed && b->result == COURIER_DONE)
+		write_replayed(c);
+	answer_buy(c, b->result, &b->order);
+	free(w);
+}
+
+static void
+resume(struct purchase *p)
+{
+	struct waiting *w = (struct waiting *)((char *)p - offsetof(struct waiting, purchase));
+	call_resume(&w->call, answer_waiting);
+}
+
 static void
 post_buy(struct call *c)
 {
 	uint32_t quantity;
 	const char *why = NULL;
 	struct uuid space;
-	struct order order;
-	bool replayed = false;
 	if (!body_check(c, body_buy(c->q->body, c->q->body_len, &quantity, &why), &why) ||
 	    !find_space(c, &space))
 		return;
 	struct write_op op =
 	    write_identify(c, &space, "POST /buy/%" PRIu64 " %" PRIu32, c->id, quantity);
-	enum courier_result result = courier_buy(
-	    c->worker->courier, &op.id, op.fingerprint, c->id, quantity, &order, &replayed);
-	if (op.keep && replayed && result == COURIER_DONE)
-		write_replayed(c);
-	answer_buy(c, result, &order);
+	struct waiting *w = xmalloc(sizeof(*w));
+	w->purchase.told = resume;
+	w->keep = op.keep;
+	uint64_t book = c->id;
+	struct courier *courier = c->worker->courier;
+	call_keep(c, &w->call);
+	courier_buy(courier, &op.id, op.fingerprint, book, quantity, &w->purchase);
 }
 
 /* ---- GET /orders/{order} ---- */

@@ -41,15 +41,14 @@ service_machine_free(struct machine *machine)
 int
 service_start(struct worker *w)
 {
-	const struct node *catalog = nodes_primary(w->nodes, NODE_CATALOG);
-	if (catalog == NULL) {
+	if (nodes_primary(w->nodes, NODE_CATALOG) == NULL) {
 		log_error("The node file has no catalog to buy from.");
 		return -1;
 	}
 	struct courier_config config = {
 	    .replica = w->replica,
 	    .store = w->store,
-	    .catalog = catalog->address,
+	    .nodes = w->nodes,
 	    .secret = w->secret,
 	    .deadline_ms = (unsigned)w->settings->buy_deadline_ms,
 	};
@@ -69,6 +68,13 @@ void
 service_free(struct worker *w)
 {
 	courier_free(w->courier);
+}
+
+bool
+service_seeded(const struct view *tables)
+{
+	struct uuid space;
+	return order_name_space(tables, &space);
 }
 
 int

@@ -1,5 +1,7 @@
 /* The courier between a real order log (a set of one) and a catalog of our own making. */
 #include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +79,21 @@ be_catalog(void *arg, const char *path, const void *body, size_t len, struct buf
 	return status;
 }
 
+/* The catalog's other replica, which takes no reservations. */
+static atomic_uint asked_in_vain;
+
+static int
+be_backup(void *arg, const char *path, const void *body, size_t len, struct buf *answer)
+{
+	(void)arg, (void)body, (void)len;
+	if (strcmp(path, "/status") == 0) {
+		buf_printf(answer, "{\"data\":{\"writable\":false}}");
+		return 200;
+	}
+	atomic_fetch_add(&asked_in_vain, 1);
+	return 421;
+}
+
 static void
 set_catalog(bool writable, bool answers)
 {
@@ -89,8 +106,8 @@ set_catalog(bool writable, bool answers)
 /* ---- The shop ---- */
 
 static struct {
-	char dir[64], address[WEB_ADDRESS];
-	struct web *web;
+	char dir[64];
+	struct web *web, *backup;
 	struct store *store;
 	struct order_machine *rules;
 	struct machine machine;
@@ -108,8 +125,10 @@ start_replica(void)
 	    store_open(shop.dir, order_tables, order_table_count, 1 << 20, error, sizeof(error));
 	CU_ASSERT_PTR_NOT_NULL_FATAL(shop.store);
 	shop.rules = order_machine_new(store_view(shop.store));
-	shop.machine =
-	    (struct machine){shop.rules, order_decided, order_begin_batch, order_execute, NULL};
+	shop.machine = (struct machine){.ctx = shop.rules,
+	    .decided = order_decided,
+	    .begin = order_begin_batch,
+	    .execute = order_execute};
 	struct replica_config config = {.name = "order-1",
 	    .nodes = &shop.nodes,
 	    .secret = "s",
@@ -123,7 +142,7 @@ start_courier(void)
 {
 	struct courier_config config = {.replica = shop.replica,
 	    .store = shop.store,
-	    .catalog = shop.address,
+	    .nodes = &shop.nodes,
 	    .secret = "s",
 	    .deadline_ms = shop.deadline_ms};
 	shop.courier = courier_start(&config);
@@ -142,16 +161,18 @@ stop_shop(void)
 static bool
 is_writable(void)
 {
-	struct courier_stats stats;
-	courier_stats(shop.courier, &stats);
-	return stats.catalog_writable;
+	struct errands_stats stats;
+	bool writable;
+	courier_stats(shop.courier, &stats, &writable);
+	return writable;
 }
 
 static bool
 hands_are_empty(void)
 {
-	struct courier_stats stats;
-	courier_stats(shop.courier, &stats);
+	struct errands_stats stats;
+	bool writable;
+	courier_stats(shop.courier, &stats, &writable);
 	return stats.in_hand == 0;
 }
 
@@ -170,15 +191,18 @@ open_shop(bool writable, unsigned deadline_ms)
 	shop.deadline_ms = deadline_ms;
 	catalog.reserved = 0;
 	set_catalog(writable, true);
-	shop.nodes = (struct nodes){.count = 1,
+	shop.nodes = (struct nodes){.count = 3,
 	    .node = {{.name = "order-1",
-		.service = NODE_ORDER,
-		.id = 1,
-		.primary = true,
-		.address = "127.0.0.1:1"}}};
+			 .service = NODE_ORDER,
+			 .id = 1,
+			 .primary = true,
+			 .address = "127.0.0.1:1"},
+		{.name = "catalog-1", .service = NODE_CATALOG, .id = 1, .primary = true},
+		{.name = "catalog-2", .service = NODE_CATALOG, .id = 2}}};
+	shop.backup = web_start(shop.nodes.node[1].address, be_backup, NULL);
+	shop.web = web_start(shop.nodes.node[2].address, be_catalog, NULL);
 	snprintf(shop.dir, sizeof(shop.dir), "/tmp/bazar-courier-XXXXXX");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(shop.dir));
-	shop.web = web_start(shop.address, be_catalog, NULL);
 	start_replica();
 	start_courier();
 	if (writable)
@@ -191,14 +215,37 @@ close_shop(void)
 	char command[512];
 	stop_shop();
 	web_stop(shop.web);
+	web_stop(shop.backup);
 	snprintf(command, sizeof(command), "rm -rf '%s'", shop.dir);
 	CU_ASSERT_EQUAL(system(command), 0);
+}
+
+/* Somebody who waits for what the courier tells. */
+struct waiter {
+	struct purchase purchase;
+	sem_t told;
+};
+
+static void
+wake(struct purchase *p)
+{
+	struct waiter *w = (struct waiter *)p;
+	sem_post(&w->told);
 }
 
 static enum courier_result
 buy(const struct uuid *id, uint64_t fingerprint, uint64_t book, struct order *order, bool *replayed)
 {
-	return courier_buy(shop.courier, id, fingerprint, book, 2, order, replayed);
+	static const uint32_t quantity = 2;
+	struct waiter w = {.purchase.told = wake};
+	sem_init(&w.told, 0, 0);
+	courier_buy(shop.courier, id, fingerprint, book, quantity, &w.purchase);
+	while (sem_wait(&w.told) != 0)
+		;
+	sem_destroy(&w.told);
+	*order = w.purchase.buyer.order;
+	*replayed = w.purchase.buyer.replayed;
+	return w.purchase.buyer.result;
 }
 
 /* The order's status in the tables; -1: there is none. */
@@ -385,7 +432,7 @@ test_the_sweep_finds_orders_of_a_crash(void)
 	close_shop();
 }
 
-struct buyer {
+struct customer {
 	pthread_t thread;
 	struct uuid id;
 	enum courier_result result;
@@ -394,7 +441,7 @@ struct buyer {
 static void *
 buy_alone(void *arg)
 {
-	struct buyer *b = arg;
+	struct customer *b = arg;
 	struct order o;
 	bool replayed;
 	b->result = buy(&b->id, 5, 1, &o, &replayed);
@@ -404,7 +451,7 @@ buy_alone(void *arg)
 static void
 test_one_buyer_an_order_at_a_time(void)
 {
-	struct buyer b = {.id = uuid_random()};
+	struct customer b = {.id = uuid_random()};
 	struct order o;
 	bool replayed;
 	open_shop(true, IMPATIENCE_MS);
@@ -421,8 +468,9 @@ test_one_buyer_an_order_at_a_time(void)
 static void
 test_many_buyers_share_trips(void)
 {
-	struct buyer buyers[32];
-	struct courier_stats stats;
+	struct customer buyers[32];
+	struct errands_stats stats;
+	bool writable;
 	open_shop(true, PATIENCE_MS);
 	for (size_t i = 0; i < 32; i++) {
 		buyers[i].id = uuid_random();
@@ -434,8 +482,26 @@ test_many_buyers_share_trips(void)
 		CU_ASSERT_EQUAL(buyers[i].result, COURIER_DONE);
 	}
 	CU_ASSERT_EQUAL(catalog.reserved, 32);
-	courier_stats(shop.courier, &stats);
+	courier_stats(shop.courier, &stats, &writable);
 	CU_ASSERT_EQUAL(stats.ended, 32);
+	close_shop();
+}
+
+/* The node file's primary is none any more: asked at most once, then the other one is known. */
+static void
+test_the_primary_is_found(void)
+{
+	struct order o;
+	bool replayed;
+	atomic_store(&asked_in_vain, 0);
+	open_shop(false, PATIENCE_MS);
+	set_catalog(true, true);
+	for (int i = 0; i < 5; i++) {
+		struct uuid id = uuid_random();
+		CU_ASSERT_EQUAL(buy(&id, 5, 1, &o, &replayed), COURIER_DONE);
+	}
+	CU_ASSERT_EQUAL(catalog.reserved, 5);
+	CU_ASSERT_TRUE(atomic_load(&asked_in_vain) <= 1);
 	close_shop();
 }
 
@@ -445,25 +511,25 @@ test_hands_are_bounded_and_queued_in_order(void)
 	static struct hands t;
 	struct order o = {0};
 	hands_init(&t);
-	for (size_t i = 0; i < COURIER_HANDS_MAX; i++) {
+	for (size_t i = 0; i < HANDS_MAX; i++) {
 		o.id = uuid_random();
 		o.quantity = (uint32_t)i;
-		struct hand *h = hands_add(&t, NULL, &o);
+		struct hand *h = hands_add(&t, &o);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(h);
 		CU_ASSERT_PTR_EQUAL(hands_find(&t, &o.id), h);
 		hands_enqueue(&t, h);
 	}
 	o.id = uuid_random();
 	CU_ASSERT_PTR_NULL(hands_find(&t, &o.id));
-	CU_ASSERT_PTR_NULL(hands_add(&t, NULL, &o));
-	for (size_t i = 0; i < COURIER_HANDS_MAX; i++) {
+	CU_ASSERT_PTR_NULL(hands_add(&t, &o));
+	for (size_t i = 0; i < HANDS_MAX; i++) {
 		struct hand *h = hands_dequeue(&t);
 		CU_ASSERT_EQUAL(h->order.quantity, i);
 		if (i % 2 == 0)
 			hands_remove(&t, h);
 	}
 	CU_ASSERT_PTR_NULL(hands_dequeue(&t));
-	CU_ASSERT_EQUAL(t.count, COURIER_HANDS_MAX / 2);
+	CU_ASSERT_EQUAL(t.count, HANDS_MAX / 2);
 	hands_destroy(&t);
 }
 
@@ -481,6 +547,7 @@ register_courier(void)
 	CU_add_test(s, "the sweep finds orders of a crash", test_the_sweep_finds_orders_of_a_crash);
 	CU_add_test(s, "one buyer an order at a time", test_one_buyer_an_order_at_a_time);
 	CU_add_test(s, "many buyers share trips", test_many_buyers_share_trips);
+	CU_add_test(s, "the primary is found", test_the_primary_is_found);
 	CU_add_test(s, "hands are bounded, and queued in order",
 	    test_hands_are_bounded_and_queued_in_order);
 }

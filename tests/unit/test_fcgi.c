@@ -30,18 +30,50 @@ static atomic_int in_handler;
 /* ---- What answers ---- */
 
 static void
+answer_now(const struct request *q, struct response *r)
+{
+	response_header(r, "X-Host", q->header.host != NULL ? q->header.host : "none");
+	buf_printf(&r->body, "%s %s %zu%s", request_method_name(q->method), q->target, q->body_len,
+	    q->body_too_large ? " too large" : "");
+}
+
+/* Requests to /later wait here until the test resumes them. */
+static struct kept {
+	struct request *q;
+	struct response *r;
+} kept[CONNECTIONS];
+static atomic_int kept_count;
+
+static void
+answer_kept(void *arg)
+{
+	const struct kept *k = arg;
+	answer_now(k->q, k->r);
+}
+
+static bool
 answer(void *arg, struct request *q, struct response *r)
 {
 	(void)arg;
+	if (strcmp(q->target, "/later") == 0 || strcmp(q->target, "/soon") == 0) {
+		static atomic_int next;
+		struct kept *k = &kept[atomic_fetch_add(&next, 1) % CONNECTIONS];
+		bool soon = q->target[1] == 's';
+		*k = (struct kept){q, r};
+		if (soon)
+			fcgi_resume(r, answer_kept, k);
+		else
+			atomic_fetch_add(&kept_count, 1);
+		return false;
+	}
 	atomic_fetch_add(&in_handler, 1);
 	if (strcmp(q->target, "/slow") == 0) {
 		struct timespec pause = {.tv_nsec = 200 * 1000000L};
 		nanosleep(&pause, NULL);
 	}
-	response_header(r, "X-Host", q->header.host != NULL ? q->header.host : "none");
-	buf_printf(&r->body, "%s %s %zu%s", request_method_name(q->method), q->target, q->body_len,
-	    q->body_too_large ? " too large" : "");
+	answer_now(q, r);
 	atomic_fetch_sub(&in_handler, 1);
+	return true;
 }
 
 static void
@@ -249,6 +281,67 @@ test_stopping_finishes_what_was_asked(void)
 	stop();
 }
 
+/* One thread has them all in hand, and answers others meanwhile. */
+static void
+test_answers_that_come_later(void)
+{
+	int fd[CONNECTIONS];
+	start(1);
+	atomic_store(&kept_count, 0);
+	for (int i = 0; i < CONNECTIONS; i++) {
+		fd[i] = connect_to_pool();
+		send_request(fd[i], "/later", NULL, 0);
+	}
+	while (atomic_load(&kept_count) < CONNECTIONS)
+		sched_yield();
+	int other = connect_to_pool();
+	send_request(other, "/a", NULL, 0);
+	expect(other, "GET /a 0");
+	for (int i = 0; i < CONNECTIONS; i++)
+		fcgi_resume(kept[i].r, answer_kept, &kept[i]);
+	for (int i = 0; i < CONNECTIONS; i++)
+		expect(fd[i], "GET /later 0");
+	for (int i = 0; i < CONNECTIONS; i++) {
+		send_request(fd[i], "/soon", NULL, 0);
+		expect(fd[i], "GET /soon 0");
+		close(fd[i]);
+	}
+	close(other);
+	stop();
+}
+
+static void *
+resume_one(void *arg)
+{
+	struct timespec pause = {.tv_nsec = 300 * 1000000L};
+	nanosleep(&pause, NULL);
+	fcgi_resume(((struct kept *)arg)->r, answer_kept, arg);
+	return NULL;
+}
+
+static void
+test_stopping_waits_for_later_answers(void)
+{
+	char text[64];
+	pthread_t thread;
+	start(2);
+	int fd = connect_to_pool();
+	atomic_store(&kept_count, 0);
+	memset(kept, 0, sizeof(kept));
+	send_request(fd, "/later", NULL, 0);
+	while (atomic_load(&kept_count) == 0)
+		sched_yield();
+	struct kept *k = kept;
+	while (k->r == NULL)
+		k++;
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, resume_one, k), 0);
+	stop();
+	expect(fd, "GET /later 0");
+	CU_ASSERT_FALSE(receive_answer(fd, text, sizeof(text)));
+	pthread_join(thread, NULL);
+	close(fd);
+}
+
 static int
 set_up(void)
 {
@@ -277,4 +370,7 @@ register_fcgi(void)
 	CU_add_test(suite, "bodies are read to their end", test_bodies_are_read_to_their_end);
 	CU_add_test(suite, "half a request", test_half_a_request_holds_up_nobody_else);
 	CU_add_test(suite, "stopping", test_stopping_finishes_what_was_asked);
+	CU_add_test(suite, "answers that come later", test_answers_that_come_later);
+	CU_add_test(
+	    suite, "stopping waits for later answers", test_stopping_waits_for_later_answers);
 }
