@@ -1,5 +1,7 @@
 /* Carrying out the core's actions, each finished before the next. */
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fcgi/base/clock.h"
 #include "fcgi/log.h"
@@ -13,8 +15,11 @@ perform_join_cache(struct replica *r)
 	if (r->cache == NULL || uuid_is_nil(&r->incarnation) ||
 	    cache_joined(r->cache, r->self, r->incarnation.bytes))
 		return;
-	if (cache_join(r->cache, r->self, r->incarnation.bytes, r->last_seq) != 0)
-		log_warn("the cache cannot be joined; it stays off until it can");
+	int refused = cache_join(r->cache, r->self, r->incarnation.bytes, r->last_seq);
+	if (refused != 0 && !r->cache_refused)
+		log_warn(
+		    "the cache cannot be joined (%s); it stays off until it can", strerror(errno));
+	r->cache_refused = refused != 0;
 }
 
 /* While any replica of the host may read, so may whoever looks into the host's cache. */

@@ -1,5 +1,6 @@
 #include "fcgi/cache/cache.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "fcgi/base/hash.h"
@@ -265,8 +266,10 @@ int
 cache_join(struct cache *c, unsigned replica, const uint8_t incarnation[CACHE_INCARNATION],
     uint64_t last_seq)
 {
-	if (replica > CACHE_REPLICA_MAX)
+	if (replica > CACHE_REPLICA_MAX) {
+		errno = EINVAL;
 		return -1;
+	}
 	/* The second time in a new segment. */
 	for (int tries = 0; tries < 2; tries++) {
 		struct segment *s = enter(c, LOCK_PATIENT_MS);
@@ -281,6 +284,7 @@ cache_join(struct cache *c, unsigned replica, const uint8_t incarnation[CACHE_IN
 		if (cache_reopen(c) != 0)
 			return -1;
 	}
+	errno = EAGAIN;
 	return -1;
 }
 

@@ -143,7 +143,7 @@ void cache_extend(struct cache *c, uint64_t until_ms);
  * last seq of its log and count it as present. Another incarnation than the segment's empties it,
  * ends its lease, resets its floors and asks every other replica to join again. Reopens a dead
  * segment. Waits up to 1 s for the lock.
- * -1: the cache is off until a later join succeeds; nothing wrong will be handed out meanwhile.
+ * -1 and errno: the cache is off until a later join succeeds; nothing wrong will be handed out.
  */
 int cache_join(struct cache *c, unsigned replica, const uint8_t incarnation[CACHE_INCARNATION],
     uint64_t last_seq);
