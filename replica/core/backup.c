@@ -121,7 +121,8 @@ handed(struct core *c, const struct message *m)
 static void
 follow_primary(struct core *c, const struct message *m)
 {
-	if (m->epoch.replica != m->from)
+	bool of_primary = m->kind == MSG_APPEND || m->kind == MSG_LOAD;
+	if (m->epoch.replica != m->from || (of_primary && uuid_is_nil(&m->incarnation)))
 		return;
 	if (is_old(c, m)) {
 		act_reply(c, m, VERDICT_OLD_EPOCH);
