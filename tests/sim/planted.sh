@@ -16,13 +16,14 @@ compile() {
 	"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -I"$TOP" -O1 "$@"
 }
 
-# Only replica/core differs from one to the next.
-(cd "$DIR/common" && compile -c "$TOP"/tests/sim/*.c "$TOP"/fcgi/cache/*.c \
-	"$TOP"/fcgi/base/buf.c "$TOP"/fcgi/base/uuid.c "$TOP"/fcgi/base/xalloc.c)
+# Only replica/core and fcgi/cache differ from one to the next.
+(cd "$DIR/common" && compile -c "$TOP"/tests/sim/*.c "$TOP"/fcgi/base/buf.c \
+	"$TOP"/fcgi/base/uuid.c "$TOP"/fcgi/base/xalloc.c)
 
 # Prints "caught BUG, seed N: what was seen", or what went wrong instead.
 try() {
-	if ! compile "-DPLANT_$1" replica/core/*.c "$DIR"/common/*.o -luuid -lpthread -o "$DIR/$1"; then
+	if ! compile "-DPLANT_$1" replica/core/*.c fcgi/cache/*.c "$DIR"/common/*.o \
+		-luuid -lpthread -o "$DIR/$1"; then
 		echo "FAILED $1: does not compile"
 	elif "$DIR/$1" --schedules "$LIMIT" --first >"$DIR/$1.log" 2>&1; then
 		echo "FAILED $1: not caught in $LIMIT schedules"
