@@ -40,16 +40,18 @@ static int
 check_entry(struct check *c, uint64_t seq, const struct entry *e)
 {
 	if (e == NULL || e->at.seq != seq)
-		return trouble_say(
-		    c->trouble, "damaged-log", "log entry %" PRIu64 " is damaged", seq);
+		return trouble_say(c->trouble, "damaged-log",
+		    "the store is damaged: log entry %" PRIu64 " is not what was written", seq);
 	if (c->last.seq != 0 && !position_equal(e->prev, c->last))
 		return trouble_say(c->trouble, "damaged-log",
-		    "the log has a hole between entries %" PRIu64 " and %" PRIu64, c->last.seq,
-		    seq);
+		    "the store is damaged: its log has a hole between entries %" PRIu64
+		    " and %" PRIu64,
+		    c->last.seq, seq);
 	if ((seq == c->applied.seq && !position_equal(e->at, c->applied)) ||
 	    (seq == c->applied.seq + 1 && !position_equal(e->prev, c->applied)))
 		return trouble_say(c->trouble, "damaged-log",
-		    "log entry %" PRIu64 " does not belong to the tables", seq);
+		    "the store is damaged: log entry %" PRIu64 " does not belong to the tables",
+		    seq);
 	return 0;
 }
 
@@ -75,7 +77,8 @@ check_ends(const struct check *c)
 	if (c->last.seq == 0 || (c->last.seq >= applied && c->first <= applied + 1))
 		return 0;
 	return trouble_say(c->trouble, "damaged-log",
-	    "the log has entries %" PRIu64 " to %" PRIu64 ", and the tables are of entry %" PRIu64,
+	    "the store is damaged: its log has entries %" PRIu64 " to %" PRIu64
+	    ", and the tables are of entry %" PRIu64,
 	    c->first, c->last.seq, applied);
 }
 

@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "fcgi/base/xalloc.h"
+#include "fcgi/store/pages.h"
 #include "fcgi/store/store.h"
 
-#define PAGE 4096
 #define VALUE_USUAL 1024 /* bytes; longer ones cost a second look */
 #define KEY_MAX 1024     /* bytes */
 #define BULK 16384u      /* rows of a scan are copied this many bytes at a time */
@@ -35,7 +35,8 @@ open_table(struct tables *t, DB_TXN *txn, const char *name, uint32_t flags)
 	if (rc != 0)
 		return rc;
 	t->db[t->count++] = db;
-	if ((rc = db->set_pagesize(db, PAGE)) != 0 || (rc = db->set_flags(db, DB_CHKSUM)) != 0)
+	if ((rc = db->set_pagesize(db, PAGES_SIZE)) != 0 ||
+	    (rc = db->set_flags(db, DB_CHKSUM)) != 0)
 		return rc;
 	return db->open(db, txn, file, NULL, DB_BTREE, flags | DB_THREAD, 0600);
 }
@@ -60,16 +61,33 @@ open_all(struct tables *t, const char *const names[], unsigned count, bool is_ne
 
 /* Full statistics visit every page of the tree, and each visit checks the page's checksum. */
 static int
-check_pages(struct tables *t)
+visit_pages(struct tables *t, unsigned i, struct trouble *trouble)
 {
-	for (unsigned i = 0; i < t->count; i++) {
-		void *statistics = NULL;
-		int rc = t->db[i]->stat(t->db[i], NULL, &statistics, 0);
-		free(statistics);
-		if (rc != 0)
-			return rc;
+	void *statistics = NULL;
+	int rc = t->db[i]->stat(t->db[i], NULL, &statistics, 0);
+	free(statistics);
+	return rc == 0 ? 0 : env_explain(t->env, rc, trouble);
+}
+
+static int
+check_table(
+    struct tables *t, const char *dir, const char *name, unsigned i, struct trouble *trouble)
+{
+	char path[PATH_MAX];
+	uint32_t page;
+	snprintf(path, sizeof(path), "%s/%s.db", dir, name);
+	switch (pages_check(path, &page)) {
+	case PAGES_GOOD:
+		return 0;
+	case PAGES_UNCERTAIN:
+		return visit_pages(t, i, trouble);
+	case PAGES_DAMAGED:
+		return trouble_say(trouble, "damaged-page",
+		    "the store in %s is damaged: page %u of %s.db is not what was written", dir,
+		    page, name);
+	default:
+		return trouble_say(trouble, NULL, "cannot read %s: %s", path, strerror(errno));
 	}
-	return 0;
 }
 
 /* 1 or 0; -1 with the trouble. */
@@ -98,11 +116,15 @@ tables_open(struct env *e, const char *dir, const char *const names[], unsigned 
 		goto failed;
 	}
 	int rc = open_all(t, names, count, is_new);
-	if (rc == 0 && !is_new)
-		rc = check_pages(t);
-	if (rc == 0)
-		return t;
-	env_explain(e, rc, trouble);
+	if (rc != 0) {
+		env_explain(e, rc, trouble);
+		goto failed;
+	}
+	for (unsigned i = 0; i < count && !is_new; i++)
+		if (check_table(t, dir, names[i], i, trouble) != 0)
+			goto failed;
+	return t;
+
 failed:
 	tables_close(t);
 	return NULL;
