@@ -82,11 +82,12 @@ INIT    = $(call objs,sql/*.c)
 MAINS   = %/main.o %/catalog/service.o %/order/service.o
 TESTED  = $(filter-out $(MAINS),$(sort $(COMMON) $(CATALOG) $(ORDER) $(SUPER) $(CTL)))
 
+HTML     = $(B)/share/nginx/html
 PROGRAMS = $(addprefix $(B)/,bazar-catalog bazar-order bazar-run bazar-init bazarctl)
 
 SOURCES  = $(wildcard fcgi/*.c fcgi/*/*.c replica/*.c replica/*/*.c sql/*.c tests/*/*.c tests/torture/*/*.c)
 HEADERS  = $(wildcard fcgi/*.h fcgi/*/*.h replica/*.h replica/*/*.h sql/*.h tests/*/*.h tests/torture/*/*.h)
-SCRIPTS  = .ci/run .ci/deps nginx/conf/render tests/fuzz/run.sh tests/torture/planted.sh vagrant/provision.sh
+SCRIPTS  = .ci/run .ci/deps nginx/conf/render nginx/pages tests/fuzz/run.sh tests/torture/planted.sh vagrant/provision.sh
 
 UNIT  = $(B)/tests/unit
 SIM   = $(B)/tests/sim
@@ -102,7 +103,7 @@ TORTURE = $(addprefix $(B)/tests/torture-,checker checker-test load proxy launch
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(PROGRAMS) $(B)/share
+all: $(PROGRAMS) $(HTML)/index.html
 
 # ---- Programs --------------------------------------------------------------------------------
 
@@ -120,8 +121,13 @@ $(B)/bazar-init: $(INIT) $(B)/common.a
 	$(Q)$(LINK) -o $@ $^ $(PKG_LIBS) -ldb_sql
 
 # bazar-run finds schema, templates and pages beside itself; when installed, in ../share/bazar.
-$(B)/share: | $(B)/flags
-	@ln -sfn '$(CURDIR)' $@
+# Where share is a link, an older build made it.
+$(HTML)/index.html: $(shell find nginx/html) nginx/pages | $(B)/flags
+	@! test -L $(B)/share || rm $(B)/share
+	@mkdir -p $(B)/share/nginx
+	@ln -sfn '$(CURDIR)/sql' $(B)/share/sql
+	@ln -sfn '$(CURDIR)/nginx/conf' $(B)/share/nginx/conf
+	$(Q)nginx/pages nginx/html $(HTML)
 
 $(B)/common.a: $(COMMON)
 $(B)/tested.a: $(TESTED)
@@ -144,7 +150,7 @@ $(B)/flags: FORCE
 
 # ---- Test programs ---------------------------------------------------------------------------
 
-tests: $(UNIT) $(SIM) $(FAULT) $(DISKS) $(BENCH)
+tests: $(UNIT) $(SIM) $(FAULT) $(DISKS) $(BENCH) $(B)/failpoints/bazar-order
 
 $(UNIT): $(call objs,tests/unit/*.c) $(B)/tested.a
 	@mkdir -p $(@D)
@@ -154,10 +160,11 @@ $(SIM): $(call objs,tests/sim/*.c replica/core/*.c fcgi/cache/*.c) $(B)/common.a
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
-# The cache with failpoints: places where a test can kill the process between two stores.
+# The cache and the order service with failpoints: places where a test can kill the process between
+# two stores, between two steps of a purchase.
 $(B)/failpoints/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(Q)$(COMPILE) -DCACHE_FAILPOINTS -o $@ $<
+	$(Q)$(COMPILE) -DCACHE_FAILPOINTS -DORDER_FAILPOINTS -o $@ $<
 
 FAILPOINTS = $(patsubst %.c,$(B)/failpoints/%.o,$(wildcard fcgi/cache/*.c))
 $(B)/tests/fault_%: $(B)/failpoints/tests/fault/%.o $(FAILPOINTS) $(B)/tested.a
@@ -168,6 +175,10 @@ $(B)/tests/fault_%: $(B)/failpoints/tests/fault/%.o $(FAILPOINTS) $(B)/tested.a
 $(B)/tests/disk_%.so: tests/fault/disk_%.c $(B)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(STD) $(WARN) $(CFLAGS) -fPIC -shared -fvisibility=hidden -o $@ $<
+
+$(B)/failpoints/bazar-order: $(WORKER) $(patsubst %.c,$(B)/failpoints/%.o,$(wildcard fcgi/order/*.c)) \
+		$(B)/obj/fcgi/catalog/reserve.o $(B)/common.a
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
 $(B)/tests/bench_%: $(B)/obj/tests/bench/%.o $(B)/tested.a
 	@mkdir -p $(@D)
@@ -314,14 +325,15 @@ status:
 
 SHARE     = $(DESTDIR)$(datadir)/bazar
 TEMPLATES = $(wildcard nginx/conf/*)
-PAGES     = $(shell find nginx/html -type f)
 
 install: all
 	$(INSTALL) -d $(DESTDIR)$(bindir) $(SHARE)/sql
 	$(INSTALL_PROGRAM) $(PROGRAMS) $(DESTDIR)$(bindir)
 	$(INSTALL_DATA) $(wildcard sql/*.sql) $(SHARE)/sql
-	for f in $(TEMPLATES) $(PAGES); do $(INSTALL_DATA) -D $$f $(SHARE)/$$f || exit 1; done
+	for f in $(TEMPLATES); do $(INSTALL_DATA) -D $$f $(SHARE)/$$f || exit 1; done
 	chmod 755 $(SHARE)/nginx/conf/render
+	rm -rf $(SHARE)/nginx/html
+	cp -r $(HTML) $(SHARE)/nginx/html
 
 uninstall:
 	rm -f $(PROGRAMS:$(B)/%=$(DESTDIR)$(bindir)/%)

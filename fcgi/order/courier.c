@@ -7,6 +7,7 @@
 #include "fcgi/base/xalloc.h"
 #include "fcgi/log.h"
 #include "fcgi/order/courier_inside.h"
+#include "fcgi/order/failpoint.h"
 
 /* ---- The lock ---- */
 
@@ -150,6 +151,7 @@ begun(void *arg, struct replica_answer *answer)
 	struct hand *h = arg;
 	struct courier *c = h->owner;
 
+	failpoint("begin logged");
 	courier_enter(c);
 	errands_begun(c->errands, h, answer->result, answer->bytes.data, answer->bytes.len);
 	courier_leave(c);
@@ -192,6 +194,7 @@ courier_buy(struct courier *c, const struct uuid *id, uint64_t fingerprint, uint
 	void *hand = h;
 	if (op != NULL)
 		replica_submit(c->replica, &op, &hand, 1, begun);
+	failpoint("begin submitted");
 }
 
 void

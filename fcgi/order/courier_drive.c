@@ -8,6 +8,7 @@
 #include "fcgi/base/xalloc.h"
 #include "fcgi/log.h"
 #include "fcgi/order/courier_inside.h"
+#include "fcgi/order/failpoint.h"
 
 /* The catalog may take longer when its backup is away; then it is asked again. */
 #define TRIP_MS 2000
@@ -59,6 +60,7 @@ ended(void *arg, struct replica_answer *answer)
 	struct hand *h = arg;
 	struct courier *c = h->owner;
 
+	failpoint("end logged");
 	courier_enter(c);
 	errands_ended(
 	    c->errands, clock_ms(), h, answer->result, answer->bytes.data, answer->bytes.len);
@@ -75,13 +77,16 @@ travel(struct luggage *l)
 	buf_clear(&l->request);
 	reserve_request_encode(&l->request, t->items, t->count);
 	do {
+		failpoint("set out");
 		const struct reserve_answer *answers = ask(l);
+		failpoint("reserved");
 		courier_enter(c);
 		over = errands_return(c->errands, clock_ms(), t, answers);
 		courier_leave(c);
 	} while (!over);
 	if (t->ended > 0)
 		replica_submit(c->replica, t->ops, t->ends, t->ended, ended);
+	failpoint("end submitted");
 }
 
 void *

@@ -9,6 +9,7 @@
 #include "fcgi/base/xalloc.h"
 #include "fcgi/order/bodies.h"
 #include "fcgi/order/courier.h"
+#include "fcgi/order/failpoint.h"
 #include "fcgi/peer.h"
 #include "fcgi/reads.h"
 #include "fcgi/service.h"
@@ -155,6 +156,7 @@ answer_waiting(struct call *c)
 {
 	struct waiting *w = (struct waiting *)((char *)c - offsetof(struct waiting, call));
 	const struct buyer *b = &w->purchase.buyer;
+	failpoint("told");
 	if (w->keep && b->replayed && b->result == COURIER_DONE)
 		write_replayed(c);
 	answer_buy(c, b->result, &b->order);
