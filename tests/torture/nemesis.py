@@ -2,36 +2,47 @@
 
 import os
 import random
+import shutil
 import signal
 import time
 
 from shop import OFFSETS, now
 
 CATALOG, ORDER = ("catalog-1", "catalog-2"), ("order-1", "order-2")
-LIVED_WELL_S = 10.5  # the supervisor waits longer and longer for one that lives shorter than 10 s
-OVER_S = 60  # a fault whose traces last longer than this is a shop that did not heal
+WORKERS = CATALOG + ORDER
+OVER_S = 45  # a fault whose traces last longer than this is a shop that did not heal
+COMMAND_S = 40  # bazarctl has bounds of its own
+
+
+def other_of(name):
+    return next(other for pair in (CATALOG, ORDER) if name in pair for other in pair if other != name)
 
 
 class Fault:
-    """One fault. `kind` is what it is counted as; `holds` what no other fault may touch meanwhile."""
+    """One fault. `kind` is what it is counted as; `target` one name or several."""
 
     kind = None
 
     def __init__(self, shop, choose, target):
         self.shop, self.choose, self.target = shop, choose, target
+        self.names = (target,) if isinstance(target, str) else target
         self.began = self.ended = None
-        self.until = 0  # time.monotonic() at which it ends
+        self.until = 0  # time.monotonic() at which it ends; 0: it is only a moment
 
     @property
     def holds(self):
-        return {self.target}
+        """What no other fault may touch meanwhile."""
+        return set(self.names)
 
-    def last(self, least, most):
-        self.until = time.monotonic() + self.choose.uniform(least, most)
+    def last(self, *ranges):
+        self.until = time.monotonic() + self.choose.uniform(*self.choose.choice(ranges))
 
     def begin(self):
-        """False: nothing to do it to right now."""
+        """False: it cannot be done right now."""
         raise NotImplementedError
+
+    def has_lasted(self):
+        return time.monotonic() >= self.until
 
     def end(self):
         pass
@@ -40,54 +51,60 @@ class Fault:
         return True
 
     def line(self):
-        return f"fault {self.began} {self.ended} {self.kind} {self.target}"
+        return f"fault {self.began} {self.ended} {self.kind} {'+'.join(self.names)}"
+
+
+# ---- Processes --------------------------------------------------------------------------------------
 
 
 class Kill(Fault):
+    """Of all its targets at once. On a disk that loses what was not synced, that is a power loss."""
+
     kind = "kill"
 
     def begin(self):
-        self.old = self.shop.pid(self.target)
-        return self.shop.send(self.target, signal.SIGKILL)
-
-    def over(self):
-        pid = self.shop.pid(self.target)
-        return pid not in (None, self.old) and self.shop.ready(self.target)
-
-
-class KillBoth(Fault):
-    """Both replicas of a service at once."""
-
-    kind = "kill-both"
-
-    @property
-    def holds(self):
-        return set(self.target)
-
-    def begin(self):
-        self.old = {name: self.shop.pid(name) for name in self.target}
+        self.old = {name: self.shop.pid(name) for name in self.names}
         if None in self.old.values():
             return False
-        for name in self.choose.sample(self.target, len(self.target)):
+        if self.shop.losing.issuperset(self.names):
+            self.kind = "power-loss"
+        for name in self.choose.sample(self.names, len(self.names)):
             self.shop.send(name, signal.SIGKILL)
         return True
 
     def over(self):
-        return all(self.shop.pid(name) not in (None, self.old[name]) and self.shop.ready(name) for name in self.target)
-
-    def line(self):
-        return f"fault {self.began} {self.ended} {self.kind} {'+'.join(self.target)}"
+        return all(self.shop.pid(name) not in (None, self.old[name]) and self.shop.ready(name) for name in self.names)
 
 
-class KillNginx(Fault):
-    kind = "kill-nginx"
+class KillBoth(Kill):
+    kind = "kill-both"
+
+
+class Away(Kill):
+    """Killed, and not started again for a while."""
+
+    kind = "away"
 
     def begin(self):
-        self.old = self.shop.pid("nginx")
-        return self.shop.send("nginx", signal.SIGKILL)
+        for name in self.names:
+            self.shop.keep_away(name, True)
+        if super().begin():
+            self.kind = "away"
+            self.last((1, 3), (3, 8))
+            return True
+        self.end()
+        return False
+
+    def end(self):
+        for name in self.names:
+            self.shop.keep_away(name, False)
+
+
+class KillNginx(Kill):
+    kind = "kill-nginx"
 
     def over(self):
-        return self.shop.pid("nginx") not in (None, self.old) and any(self.shop.ready(name) for name in OFFSETS)
+        return self.shop.pid("nginx") not in (None, self.old["nginx"]) and any(self.shop.ready(n) for n in WORKERS)
 
 
 class ReloadNginx(Fault):
@@ -102,7 +119,7 @@ class Pause(Fault):
     kind = "pause"
 
     def begin(self):
-        self.last(*self.choose.choice(((0.05, 0.5), (0.5, 2), (2, 5))))
+        self.last((0.05, 0.5), (0.5, 2), (2, 5))
         self.pid = self.shop.pid(self.target)
         return self.shop.send(self.target, signal.SIGSTOP)
 
@@ -111,30 +128,56 @@ class Pause(Fault):
             self.shop.send(self.target, signal.SIGCONT)
 
 
-class Net(Fault):
-    """What becomes of messages between two replicas; `target` is (one, other)."""
+class Clock(Kill):
+    """The machine of these workers starts again, and its clock tells something else. They share one clock, and the
+    catalog's replicas share a cache in a memory that does not outlive a machine."""
 
-    behaviour = None  # of requests from one to other, and from other to one
+    kind = "clock"
 
     @property
     def holds(self):
-        return {frozenset(self.target)}
+        return {*self.names, "bazar-run"}
 
     def begin(self):
-        self.last(*self.choose.choice(((0.3, 1), (1, 3), (3, 6))))
-        one, other = self.target
+        offset = max(self.choose.choice((0, -3, 7, 3600, -600, 86400, self.choose.randint(-2000, 100000))),
+                     60 - int(time.clock_gettime(time.CLOCK_BOOTTIME)))
+        with self.shop.supervisor_asleep():
+            for name in self.names:
+                self.shop.prepare(name, boottime=offset)
+                self.shop.send(name, signal.SIGSTOP)
+            if self.target == CATALOG:
+                self.shop.forget_cache()
+            begun = super().begin()
+            self.kind = "clock"
+        return begun
+
+
+# ---- The network ------------------------------------------------------------------------------------
+
+
+class Net(Fault):
+    """What becomes of messages between two replicas."""
+
+    @property
+    def holds(self):
+        return {frozenset(self.names)}
+
+    def behaviours(self):
+        """Of what the first asks the second, and of what the second asks the first."""
+        raise NotImplementedError
+
+    def begin(self):
+        self.last((0.3, 1), (1, 3), (3, 6))
+        one, other = self.names
         there, back = self.behaviours()
         self.shop.proxy.set(one, other, **there)
         self.shop.proxy.set(other, one, **back)
         return True
 
     def end(self):
-        one, other = self.target
+        one, other = self.names
         self.shop.proxy.set(one, other)
         self.shop.proxy.set(other, one)
-
-    def line(self):
-        return f"fault {self.began} {self.ended} {self.kind} {'+'.join(self.target)}"
 
 
 class Cut(Net):
@@ -181,107 +224,226 @@ class Duplicate(Net):
         return copied, copied
 
 
-class Clock(Fault):
-    """The machine of these workers starts again, and its clock tells something else. They share one clock, and the
-    catalog's replicas share a cache in a memory that does not outlive a machine."""
+# ---- Disks ------------------------------------------------------------------------------------------
 
-    kind = "clock"
+
+class Disk(Fault):
+    rules = ()
+
+    def begin(self):
+        self.last((0.3, 1), (1, 3))
+        self.old = self.shop.pid(self.target)
+        self.shop.set_disk(self.target, self.choose.choice(self.rules))
+        return self.old is not None
+
+    def end(self):
+        self.shop.set_disk(self.target, None)
+
+    def over(self):
+        return self.shop.ready(self.target)
+
+
+class DiskFull(Disk):
+    kind = "disk-full"
+    rules = ("write-enospc", "write-short")
+
+
+class DiskError(Disk):
+    kind = "disk-eio"
+    rules = ("sync-eio", "write-eio", "read-eio")
+
+
+class DiskReadOnly(Disk):
+    kind = "disk-ro"
+    rules = ("read-only",)
+
+
+class Damage(Kill):
+    """A store that is lost, or is not what was written. Only of a backup while the primary has a copy in sync, and
+    nobody else may hurt the service until both are sound again: two faults may lose what one may not."""
+
+    kind = "damage"
 
     @property
     def holds(self):
-        return {*self.target, "bazar-run"}
+        pair = {*self.names, other_of(self.target)}
+        return {*pair, frozenset(pair), "bazar-run"}
 
     def begin(self):
-        self.old = {name: self.shop.pid(name) for name in self.target}
-        if None in self.old.values():
+        if self.shop.primary(self.names[0].split("-")[0], all_in_sync=True) != other_of(self.target):
             return False
-        self.shop.send("bazar-run", signal.SIGSTOP)
-        offset = max(self.choose.choice((0, -3, 7, 3600, -600, 86400, self.choose.randint(-2000, 100000))),
-                     60 - int(time.clock_gettime(time.CLOCK_BOOTTIME)))
-        for name in self.target:
-            self.shop.prepare(name, boottime=offset)
-        for number in (signal.SIGSTOP, signal.SIGKILL):
-            for name in self.target:
-                self.shop.send(name, number)
-        if self.target == CATALOG:
-            self.shop.forget_cache()
-        self.shop.send("bazar-run", signal.SIGCONT)
-        return True
+        with self.shop.supervisor_asleep():
+            begun = super().begin()
+            self.kind = "damage"
+            if begun:
+                self.harm(os.path.join(self.shop.run, self.target, "db"))
+        return begun
+
+    def harm(self, db):
+        how = self.choose.choice(("wipe", "missing", "short", "bytes"))
+        files = [name for name in sorted(os.listdir(db)) if name.endswith(".db") or name.startswith("log.0")]
+        path = os.path.join(db, self.choose.choice(files))
+        size = os.path.getsize(path)
+        if how == "wipe":
+            shutil.rmtree(db)
+        elif how == "missing":
+            os.unlink(path)
+        elif how == "short":
+            os.truncate(path, size // 2)
+        else:
+            with open(path, "r+b") as file:
+                for _ in range(20):
+                    file.seek(self.choose.randrange(max(size, 1)))
+                    file.write(self.choose.randbytes(8))
 
     def over(self):
-        return all(self.shop.pid(name) not in (None, self.old[name]) and self.shop.ready(name) for name in self.target)
-
-    def line(self):
-        return f"fault {self.began} {self.ended} {self.kind} {'+'.join(self.target)}"
+        return super().over() and self.shop.primary(self.target.split("-")[0], all_in_sync=True) is not None
 
 
-WORKERS = tuple(OFFSETS)
-PAIRS = (CATALOG, CATALOG[::-1], ORDER, ORDER[::-1], ("order-1", "catalog-1"))
-SERVICES = (CATALOG, ORDER)
+# ---- The operator -----------------------------------------------------------------------------------
+
+
+class Command(Fault):
+    """bazarctl; it may refuse."""
+
+    def start(self, *words):
+        self.until = float("inf")
+        self.limit = time.monotonic() + COMMAND_S
+        self.process = self.shop.start_ctl(*words)
+
+    def has_lasted(self):
+        if self.process.poll() is None and time.monotonic() < self.limit:
+            return False
+        self.process.kill()
+        if self.process.wait() != 0:
+            self.kind = f"{self.kind}-refused"
+        return True
+
+
+class MinInsync(Command):
+    kind = "min-insync"
+
+    def begin(self):
+        self.start("min-insync", self.target, self.choose.choice(("1", "1", "all")))
+        return True
+
+
+class Switchover(Command):
+    kind = "switchover"
+
+    def begin(self):
+        primary = self.shop.primary(self.target)
+        if primary is None:
+            return False
+        self.start("switchover", self.target, other_of(primary))
+        return True
+
+
+class Promote(Command):
+    """The primary is killed and stays away; the backup is promoted; then the old one comes back."""
+
+    kind = "promote"
+
+    @property
+    def holds(self):
+        return set(CATALOG if self.target == "catalog" else ORDER)
+
+    def begin(self):
+        self.old = self.shop.primary(self.target)
+        if self.old is None:
+            return False
+        self.shop.keep_away(self.old, True)
+        self.shop.send(self.old, signal.SIGKILL)
+        self.start("promote", other_of(self.old))
+        return True
+
+    def end(self):
+        self.shop.keep_away(self.old, False)
+
+    def over(self):
+        return all(self.shop.ready(name) for name in self.holds)
+
+
 HAVE_TIME_SPACES = os.geteuid() == 0 and os.path.exists("/proc/self/timens_offsets")
+PAIRS = (CATALOG, CATALOG[::-1], ORDER, ORDER[::-1], ("order-1", "catalog-1"), ("order-2", "catalog-2"))
 # How often each is chosen, and to what it is done.
 FAULTS = (
-    (20, Kill, WORKERS),
-    (4, KillBoth, SERVICES),
+    (24, Kill, WORKERS),
+    (4, KillBoth, (CATALOG, ORDER)),
+    (4, Away, WORKERS),
     (2, KillNginx, ("nginx",)),
     (2, ReloadNginx, ("nginx",)),
     (14, Pause, WORKERS),
-    (6, Cut, PAIRS),
-    (6, CutOneWay, PAIRS),
+    (7, Cut, PAIRS),
+    (7, CutOneWay, PAIRS),
     (3, Lossy, PAIRS),
     (4, Delay, PAIRS),
     (4, Duplicate, PAIRS),
     (2 * HAVE_TIME_SPACES, Clock, (CATALOG, ("order-1",), ("order-2",))),
+    (3, DiskFull, WORKERS),
+    (3, DiskError, WORKERS),
+    (1, DiskReadOnly, WORKERS),
+    (2, Damage, WORKERS),
+    (2, MinInsync, ("catalog", "order")),
+    (3, Switchover, ("catalog", "order")),
+    (2, Promote, ("catalog", "order")),
 )
+KINDS = [fault.kind for _, fault, _ in FAULTS]
 
 
 class Nemesis:
-    """Chooses faults by `seed` alone; at most two at a time, and never two that touch the same thing, except that a
-    worker may be killed or paused while its links are bad."""
+    """Chooses by `seed`: faults one at a time, each after the shop has recovered, or two at once and in quick
+    succession, also while it recovers; but never two that hold the same thing."""
 
     def __init__(self, shop, seed, kinds=None):
         self.shop, self.choose = shop, random.Random(seed)
         self.faults = [f for f in FAULTS if f[0] > 0 and (not kinds or f[1].kind in kinds)]
         self.active, self.done, self.problems = [], [], []
-        self.next = 0
+        self.next, self.crowd = 0, 0  # crowd: how many more faults come thick and fast
 
     def pick(self):
         _, kind, targets = self.choose.choices(self.faults, [weight for weight, _, _ in self.faults])[0]
         return kind(self.shop, self.choose, self.choose.choice(targets))
 
+    def may_begin(self):
+        if self.active:
+            return self.crowd > 0 and len(self.active) < 2 and time.monotonic() >= self.next
+        return time.monotonic() >= self.next
+
     def begin_one(self):
         fault = self.pick()
-        held = set().union(*(other.holds for other in self.active))
-        if held & fault.holds:
+        if fault.holds & set().union(*(other.holds for other in self.active)):
             return
         fault.began = now()
-        if fault.begin():
-            self.active.append(fault)
-        self.next = time.monotonic() + self.choose.choice((0.05, 0.5, 2, 4)) * self.choose.uniform(0.5, 1)
+        if not fault.begin():
+            return
+        self.active.append(fault)
+        self.crowd = self.crowd - 1 if self.crowd > 0 else self.choose.choice((0, 0, 4))
+        self.next = time.monotonic() + self.choose.choice((0.05, 0.3, 1))
 
     def end_some(self):
         """Ends what has lasted long enough, and buries what is over."""
         for fault in list(self.active):
-            if time.monotonic() < fault.until:
-                continue
-            if fault.ended is None:
+            if fault.ended is None and fault.has_lasted():
                 fault.end()
                 fault.ended = now()
+            if fault.ended is None:
+                continue
             late = now() - fault.ended > OVER_S * 10**9
-            if fault.over() or late:
+            if late or fault.over():
                 fault.ended = now() if fault.until == 0 else fault.ended
                 self.active.remove(fault)
                 self.done.append(fault)
+                self.next = max(self.next, time.monotonic() + (0 if self.crowd else self.choose.uniform(0.5, 2)))
             if late:
                 self.problems.append(f"{fault.line()}: no recovery within {OVER_S} s")
 
     def run(self, seconds, check):
-        """For so long; `check` is called often, and may raise."""
+        """For so long, or until the shop does not heal; `check` is called often, and may raise."""
         end = time.monotonic() + seconds
-        while time.monotonic() < end or self.active:
+        while (time.monotonic() < end or self.active) and not self.problems:
             check()
-            at = time.monotonic()
-            if at >= self.next and at < end and len(self.active) < 2:
+            if time.monotonic() < end and self.may_begin():
                 self.begin_one()
             self.end_some()
             time.sleep(0.02)

@@ -6,7 +6,7 @@ import statistics
 READS, WRITES = {"info", "tag", "search", "order"}, {"buy", "stock", "price"}
 UNANSWERED = {"failed", "unknown", "unsent", "not-applied"}
 AFTER_S = 10  # a fault's traces are looked for until the next one begins, at most so long after its end
-ALONE_S = 3  # what ended longer ago leaves no traces
+HEALTHY_S = 1  # the shop was well before a fault if everything was answered within so long before it
 
 
 def service_of(kind):
@@ -61,6 +61,10 @@ class History:
         gap, over = max((after - before, after) for before, after in zip(points, points[1:]))
         return gap / 1e6, over
 
+    def was_well(self, at):
+        return all(bisect.bisect_left(times, at) > bisect.bisect_left(times, at - HEALTHY_S * 10**9)
+                   for times in self.answered.values())
+
     def away(self, fault, limit):
         """{"read": (milliseconds without, when that was over), "write": ...} of the service that was away longest."""
         return {side: max(self.longest_gap((service, side), fault.began, limit) for service in ("catalog", "order"))
@@ -75,13 +79,13 @@ def percentiles(samples):
 
 
 def unavailability(history, faults):
-    """{kind: {"read": [ms...], "write": [ms...]}}: of each fault that had the shop to itself until it had recovered."""
+    """{kind: {"read": [ms...], "write": [ms...]}}: of each fault that hit a shop that was well, and had it to itself
+    until it had recovered."""
     result = {}
     for fault in faults:
-        limit = fault.ended + AFTER_S * 10**9
-        others = [other for other in faults if other is not fault and other.ended > fault.began - ALONE_S * 10**9]
-        limit = min([limit, *(other.began for other in others)])
-        if limit < fault.ended:
+        others = [other for other in faults if other is not fault and other.ended > fault.began]
+        limit = min([fault.ended + AFTER_S * 10**9, *(other.began for other in others)])
+        if limit < fault.ended or not history.was_well(fault.began):
             continue
         kind = result.setdefault(fault.kind, {"read": [], "write": []})
         for side, (ms, until) in history.away(fault, limit).items():

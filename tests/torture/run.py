@@ -15,18 +15,19 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
 
 import report
-from nemesis import ORDER, Nemesis
+from nemesis import KINDS, ORDER, Nemesis
 from shop import BUILD, OFFSETS, TESTS, TortureStack, now
 from stack import wait_until
 
 MIN_READS, MIN_WRITES = 3, 1  # requests that overlap each fault
 CALM_S = 2
-READY_S = 60
+READY_S = 30
 MUTATIONS = 100
 
 
@@ -56,7 +57,7 @@ class Torture:
             self.problems.append(f"load: {said}")
 
     def run(self):
-        self.shop = TortureStack(BAZAR_NGINX_WORKERS=2)
+        self.shop = TortureStack(self.options.seed, BAZAR_NGINX_WORKERS=2)
         self.nemesis = Nemesis(self.shop, self.options.seed, self.options.kinds)
         began = time.monotonic()
         try:
@@ -81,16 +82,19 @@ class Torture:
             self.shop.destroy()
 
     def wait_healed(self):
-        for name in OFFSETS:
-            try:
-                wait_until(lambda n=name: self.shop.ready(n), READY_S, f"{name} ready")
-            except AssertionError as error:
-                self.problems.append(str(error))
+        """Everybody ready, and every replica in sync again."""
+        def healed():
+            return (all(self.shop.ready(name) for name in OFFSETS) and
+                    all(self.shop.primary(service, all_in_sync=True) for service in ("catalog", "order")))
+        try:
+            wait_until(healed, READY_S, "a shop that has healed")
+        except AssertionError as error:
+            self.problems.append(f"{error}\n{self.shop.ctl('status', check=False).stdout}")
 
     # ---- The verdict ----
 
     def judge(self):
-        self.problems += self.nemesis.problems
+        self.problems = self.nemesis.problems + self.problems
         self.seen = report.History(self.history)
         self.check_history()
         self.check_shop("verify")
@@ -203,9 +207,9 @@ def parse():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--duration", type=float, default=600)
-    parser.add_argument("--rate", type=int, default=1000)
-    parser.add_argument("--clients", type=int, default=24)
-    parser.add_argument("--kinds", type=lambda text: text.split(","), default=None)
+    parser.add_argument("--rate", type=int, default=1500)
+    parser.add_argument("--clients", type=int, default=36)
+    parser.add_argument("--kinds", type=lambda text: text.split(","), default=None, help=",".join(KINDS))
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
     if options.seed is None:
@@ -215,6 +219,7 @@ def parse():
 
 def main():
     options = parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and clean up
     print(f"seed {options.seed}, {options.duration:g} s", flush=True)
     torture = Torture(options)
     torture.run()

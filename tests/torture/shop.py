@@ -1,6 +1,9 @@
 """A shop to be tortured: its workers reach each other through links that can be cut, and start as they are told."""
 
+import contextlib
+import http.client
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -16,6 +19,9 @@ TESTS = os.path.join(BUILD, "tests")
 # Where the real workers are: those with a planted bug, if any.
 WORKERS = os.path.abspath(os.environ.get("TORTURE_WORKERS", BUILD))
 PORTS = range(21000, 29800, 400)
+# A third of the runs has no disk that loses what was not synced, in the others some do.
+LOSING = ((), ("catalog-1", "order-2"), ("catalog-1", "catalog-2", "order-1", "order-2"))
+DISK_TEXT = 4088  # bytes of rules in a control file of tests/fault/disk_preload.c
 HEALTHY = {"lose_requests": 0, "lose_answers": 0, "delay": 0, "copies": 0, "late": 0}
 
 
@@ -54,7 +60,9 @@ class Proxy:
 
 
 class TortureStack(Stack):
-    def __init__(self, **settings):
+    def __init__(self, seed, **settings):
+        self.choose = random.Random(seed)
+        self.losing = set(self.choose.choice(LOSING))
         self.port = free_port()
         self.home = tempfile.mkdtemp(prefix="torture-")
         self.run = os.path.join(self.home, "run")
@@ -64,6 +72,8 @@ class TortureStack(Stack):
         self.install()
         self.proxy = Proxy(self.port)
         self.up()
+
+    # ---- How its workers start ----
 
     def install(self):
         """The programs, with launch in the place of the workers."""
@@ -76,21 +86,55 @@ class TortureStack(Stack):
             shutil.copy(os.path.join(WORKERS, program), os.path.join(self.bin, "real"))
         os.symlink(os.path.realpath(os.path.join(BUILD, "share")), os.path.join(self.bin, "share"))
         for name in OFFSETS:
+            with open(self.disk_control(name), "wb") as file:
+                file.truncate(4096)
             self.prepare(name)
 
+    def disk_control(self, name):
+        return os.path.join(self.home, f"disk-{name}")
+
     def prepare(self, name, **lines):
-        """What the next starts of a worker are given, besides what they were given before (None: no longer)."""
+        """What the next starts of a worker are given, besides what they were given before."""
         self.launch[name].update(lines)
-        preload = os.path.join(TESTS, "torture-links.so")
-        extra = self.launch[name].get("LD_PRELOAD")
-        all_lines = {**self.launch[name],
-                     "LD_PRELOAD": f"{preload}:{extra}" if extra else preload,
-                     "TORTURE_SHOP": self.port,
-                     "TORTURE_SELF": self.port_of(name)}
+        libraries = ["torture-links.so", "disk_preload.so", *(["disk_powerloss.so"] if name in self.losing else [])]
+        given = {"away": os.path.join(self.bin, "launch", name + ".away"),
+                 "TORTURE_SHOP": self.port,
+                 "TORTURE_SELF": self.port_of(name),
+                 "BAZAR_DISK_CONTROL": self.disk_control(name),
+                 "BAZAR_POWERLOSS": f"/{name}/db",
+                 "BAZAR_POWERLOSS_WRITEBACK": self.choose.choice((0, 10, 50)),
+                 **self.launch[name],
+                 "LD_PRELOAD": ":".join(os.path.join(TESTS, library) for library in libraries)}
         path = os.path.join(self.bin, "launch", name)
         with open(path + ".new", "w", encoding="ascii") as file:
-            file.writelines(f"{key}={value}\n" for key, value in all_lines.items() if value is not None)
+            file.writelines(f"{key}={value}\n" for key, value in given.items())
         os.rename(path + ".new", path)
+
+    def keep_away(self, name, away):
+        """A worker that is kept away does not come further than its beginning."""
+        path = os.path.join(self.bin, "launch", name + ".away")
+        if away:
+            with open(path, "wb"):
+                pass
+        elif os.path.exists(path):
+            os.unlink(path)
+
+    def set_disk(self, name, rule):
+        """How the disk of a worker fails from now on; None: not at all."""
+        text = f"{rule} /{name}/db\n" if rule else ""
+        with open(self.disk_control(name), "r+b") as file:
+            file.write(text.encode().ljust(DISK_TEXT, b"\0"))
+
+    @contextlib.contextmanager
+    def supervisor_asleep(self):
+        """So that nothing is started again meanwhile."""
+        self.send("bazar-run", signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.send("bazar-run", signal.SIGCONT)
+
+    # ---- Programs ----
 
     def command(self, program, *args, check=True, timeout=120):
         env = {k: v for k, v in os.environ.items() if not k.startswith("BAZAR_")}
@@ -100,16 +144,38 @@ class TortureStack(Stack):
             raise AssertionError(f"{program} {' '.join(args)} failed ({done.returncode}):\n{done.stdout}{done.stderr}")
         return done
 
-    def ready(self, name):
-        """Whether the replica says so within a moment; it may be stopped, or nginx may be away."""
+    def start_ctl(self, *args):
+        """bazarctl beside us."""
+        return subprocess.Popen([os.path.join(self.bin, "bazarctl"), "--run", self.run, *args],
+                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    # ---- Replicas ----
+
+    def ask(self, name, path):
+        """The answer of a replica, or None when there is none within a moment: it, or nginx, may be away."""
+        client = self.client(self.port_of(name), timeout=1)
         try:
-            client = self.client(self.port_of(name), timeout=1)
-            try:
-                return client.request("GET", "/readyz").status == 200
-            finally:
-                client.close()
-        except Exception:  # noqa: BLE001  (whatever it is, it is not ready)
-            return False
+            return client.request("GET", path)
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            client.close()
+
+    def ready(self, name):
+        answer = self.ask(name, "/readyz")
+        return answer is not None and answer.status == 200
+
+    def primary(self, service, all_in_sync=False):
+        """The name of the active primary, or None; with `all_in_sync` only while every replica of it is."""
+        for name in (name for name in OFFSETS if name.startswith(service)):
+            answer = self.ask(name, "/status")
+            if answer is None or answer.status != 200 or answer.data["phase"] != "active":
+                continue
+            members = answer.data["set"]["members"]
+            peers = answer.data["peers"]
+            if not all_in_sync or all(one["in_sync"] for one in [*members, *peers]) and not answer.data["degraded"]:
+                return name
+        return None
 
     def send(self, name, number):
         """A signal to a worker, or nginx; False when there is none at the moment."""
@@ -134,6 +200,9 @@ class TortureStack(Stack):
             for asked in OFFSETS:
                 if asker != asked:
                     self.proxy.set(asker, asked)
+        for name in OFFSETS:
+            self.set_disk(name, None)
+            self.keep_away(name, False)
         for name in ("bazar-run", *OFFSETS):
             self.send(name, signal.SIGCONT)
 

@@ -22,7 +22,7 @@
 #include "tests/torture/load/recorder.h"
 
 #define CLIENTS_MAX 48 /* fewer than the checker has slots for pending operations */
-#define SETTLE_NS INT64_C(90000000000)
+#define SETTLE_NS INT64_C(30000000000)
 #define FIRST_PRICE 10000 /* no book begins with it, and none is given out twice */
 
 static struct load load = {.pause_s = 0, .give_up = INT64_MAX, .keys = 1, .prices = FIRST_PRICE};

@@ -5,6 +5,7 @@
  *     NAME=value     a variable of its environment (LD_PRELOAD among them)
  *     boottime=N     seconds by which its CLOCK_BOOTTIME and CLOCK_MONOTONIC are ahead of the
  *                    machine's, in a time name space of its own (time_namespaces(7))
+ *     away=FILE      do not start while there is such a file
  *
  * The real program is <own directory>/real/<own name>.
  */
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #define PATH_BYTES 512
+#define AWAY_US 20000
 
 static _Noreturn void
 fail(const char *what)
@@ -43,6 +45,13 @@ shift_clocks(const char *seconds)
 }
 
 static void
+stay_away(const char *file)
+{
+	while (access(file, F_OK) == 0)
+		usleep(AWAY_US);
+}
+
+static void
 take_line(char *line)
 {
 	line[strcspn(line, "\n")] = '\0';
@@ -52,6 +61,8 @@ take_line(char *line)
 	*value++ = '\0';
 	if (strcmp(line, "boottime") == 0)
 		shift_clocks(value);
+	else if (strcmp(line, "away") == 0)
+		stay_away(value);
 	else if (setenv(line, value, 1) != 0)
 		fail("setenv");
 }
