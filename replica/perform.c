@@ -37,7 +37,7 @@ perform_extend_cache(struct replica *r)
 static void
 save(struct replica *r, const struct core_action *a)
 {
-	store_save(r->store, a->save.promised, &a->save.incarnation, &a->save.formerly);
+	store_save(r->store, &a->save);
 	r->incarnation = a->save.incarnation;
 	perform_join_cache(r);
 }

@@ -100,7 +100,7 @@ make_core(struct replica *r, const struct nodes *nodes, const struct node *self)
 
 	make_first_set(&config.first, nodes, self->service);
 	store_load(r->store, &durable);
-	r->incarnation = durable.incarnation;
+	r->incarnation = durable.pledge.incarnation;
 	r->last_seq = durable.last.seq;
 	reads_applied(r, durable.applied.seq);
 	return core_new(&config, &durable);

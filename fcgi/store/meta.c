@@ -4,10 +4,10 @@
 
 #define ROW_VERSION 2
 
-static const char promised_key[] = "promised"; /* {epoch, incarnation, formerly} */
-static const char applied_key[] = "applied";   /* {epoch, seq} */
-static const char set_key[] = "set";           /* the encoded set */
-static const char partial_key[] = "partial";   /* {until} */
+static const char pledge_key[] = "pledge";   /* {promised, yielded, incarnation, formerly} */
+static const char applied_key[] = "applied"; /* {epoch, seq} */
+static const char set_key[] = "set";         /* the encoded set */
+static const char partial_key[] = "partial"; /* {until} */
 
 /* ---- Reading ---- */
 
@@ -37,9 +37,9 @@ find(struct reading *r, const char *key, struct cur *c)
 static int
 check(struct reading *r, const char *key, bool whole)
 {
-	return whole
-		   ? 0
-		   : trouble_say(r->trouble, "damaged-row", "the store's row %s is malformed", key);
+	return whole ? 0
+		     : trouble_say(r->trouble, "damaged-row",
+			   "the store is damaged: its row %s is malformed", key);
 }
 
 static struct uuid
@@ -53,16 +53,17 @@ get_uuid(struct cur *c)
 }
 
 static int
-load_promised(struct reading *r, struct meta *out)
+load_pledge(struct reading *r, struct meta *out)
 {
 	struct cur c;
-	int found = find(r, promised_key, &c);
+	int found = find(r, pledge_key, &c);
 	if (found <= 0)
 		return found;
-	out->promised = epoch_get(&c);
-	out->incarnation = get_uuid(&c);
-	out->formerly = get_uuid(&c);
-	return check(r, promised_key, cur_end(&c));
+	out->pledge.promised = epoch_get(&c);
+	out->pledge.yielded = epoch_get(&c);
+	out->pledge.incarnation = get_uuid(&c);
+	out->pledge.formerly = get_uuid(&c);
+	return check(r, pledge_key, cur_end(&c));
 }
 
 static int
@@ -102,7 +103,7 @@ meta_load(struct tables *t, unsigned table, struct meta *out, struct trouble *tr
 {
 	struct reading r = {.tables = t, .table = table, .trouble = trouble};
 	*out = (struct meta){0};
-	bool good = load_promised(&r, out) == 0 && load_applied(&r, out) == 0 &&
+	bool good = load_pledge(&r, out) == 0 && load_applied(&r, out) == 0 &&
 		    load_set(&r, out) == 0 && load_partial(&r, out) == 0;
 	buf_free(&r.row);
 	return good ? 0 : -1;
@@ -126,14 +127,14 @@ finish_row(struct tables *t, DB_TXN *txn, unsigned table, const char *key, struc
 }
 
 void
-meta_save_promised(struct tables *t, DB_TXN *txn, unsigned table, struct epoch promised,
-    const struct uuid *incarnation, const struct uuid *formerly)
+meta_save_pledge(struct tables *t, DB_TXN *txn, unsigned table, const struct core_pledge *pledge)
 {
 	struct buf row = start_row();
-	epoch_put(&row, promised);
-	buf_add(&row, incarnation->bytes, sizeof(incarnation->bytes));
-	buf_add(&row, formerly->bytes, sizeof(formerly->bytes));
-	finish_row(t, txn, table, promised_key, &row);
+	epoch_put(&row, pledge->promised);
+	epoch_put(&row, pledge->yielded);
+	buf_add(&row, pledge->incarnation.bytes, sizeof(pledge->incarnation.bytes));
+	buf_add(&row, pledge->formerly.bytes, sizeof(pledge->formerly.bytes));
+	finish_row(t, txn, table, pledge_key, &row);
 }
 
 void

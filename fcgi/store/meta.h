@@ -7,11 +7,10 @@
 
 #include "fcgi/store/tables.h"
 #include "replica/core/entry.h"
-#include "replica/core/set.h"
+#include "replica/core/core.h"
 
 struct meta {
-	struct epoch promised;
-	struct uuid incarnation, formerly;
+	struct core_pledge pledge;
 	struct position applied;
 	struct set set;         /* as of `applied`; .count 0: none */
 	uint64_t partial_until; /* 0: the tables are exact */
@@ -21,8 +20,8 @@ struct meta {
 int meta_load(struct tables *t, unsigned table, struct meta *out, struct trouble *trouble);
 
 /* Each writes one row within a transaction. */
-void meta_save_promised(struct tables *t, DB_TXN *txn, unsigned table, struct epoch promised,
-    const struct uuid *incarnation, const struct uuid *formerly);
+void meta_save_pledge(struct tables *t, DB_TXN *txn, unsigned table,
+    const struct core_pledge *pledge);
 void meta_save_applied(struct tables *t, DB_TXN *txn, unsigned table, struct position applied);
 void meta_save_set(struct tables *t, DB_TXN *txn, unsigned table, const void *encoded, size_t len);
 void meta_save_partial(struct tables *t, DB_TXN *txn, unsigned table, uint64_t until);

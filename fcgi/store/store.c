@@ -143,9 +143,7 @@ store_load(struct store *s, struct core_durable *out)
 	if (meta_load(s->tables, TABLE_META, &meta, &trouble) != 0)
 		log_fatal("store: %s", trouble.sentence);
 	*out = (struct core_durable){
-	    .promised = meta.promised,
-	    .incarnation = meta.incarnation,
-	    .formerly = meta.formerly,
+	    .pledge = meta.pledge,
 	    .last = meta.applied,
 	    .applied = meta.applied,
 	    .set = meta.set,
@@ -157,11 +155,10 @@ store_load(struct store *s, struct core_durable *out)
 /* ---- Writing (the replicator's thread) ---- */
 
 void
-store_save(struct store *s, struct epoch promised, const struct uuid *incarnation,
-    const struct uuid *formerly)
+store_save(struct store *s, const struct core_pledge *pledge)
 {
 	DB_TXN *txn = tables_begin(s->tables);
-	meta_save_promised(s->tables, txn, TABLE_META, promised, incarnation, formerly);
+	meta_save_pledge(s->tables, txn, TABLE_META, pledge);
 	tables_commit(txn);
 }
 

@@ -52,8 +52,7 @@ _Noreturn void store_abandon(struct store *s, const char *reason);
 void store_load(struct store *s, struct core_durable *out);
 
 /* The writer's calls; none is durable before store_flush returns. */
-void store_save(struct store *s, struct epoch promised, const struct uuid *incarnation,
-    const struct uuid *formerly);
+void store_save(struct store *s, const struct core_pledge *pledge);
 void store_append(struct store *s, struct entry *const *entries, size_t count);
 void store_truncate(struct store *s, uint64_t from_seq);
 void store_flush(struct store *s);

@@ -35,10 +35,7 @@ act_entries(struct core *c, enum core_action_kind kind, struct entry *const *ent
 void
 act_save(struct core *c)
 {
-	struct core_action *a = act(c, ACT_SAVE);
-	a->save.promised = c->promised;
-	a->save.incarnation = c->incarnation;
-	a->save.formerly = c->formerly;
+	act(c, ACT_SAVE)->save = c->pledge;
 }
 
 void
@@ -84,10 +81,11 @@ act_send(struct core *c, enum message_kind kind, uint32_t to)
 	m->kind = kind;
 	m->from = c->self;
 	m->to = to;
-	m->epoch = c->promised;
+	m->epoch = c->pledge.promised;
+	m->promotion = c->promotion.active;
 	if (c->partial_until == 0 || PLANTED(PARTIAL))
-		m->incarnation = c->incarnation;
-	m->formerly = c->formerly;
+		m->incarnation = c->pledge.incarnation;
+	m->formerly = c->pledge.formerly;
 	m->boot = c->boot;
 	m->last = c->last;
 	m->commit = c->applied;

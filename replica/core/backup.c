@@ -7,7 +7,7 @@
 static bool
 is_old(const struct core *c, const struct message *m)
 {
-	int order = epoch_compare(m->epoch, c->promised);
+	int order = epoch_compare(m->epoch, c->pledge.promised);
 	bool again = order == 0 && m->kind == MSG_PROMISE;
 
 	if (PLANTED(FENCE) && m->kind == MSG_APPEND)
@@ -18,20 +18,41 @@ is_old(const struct core *c, const struct message *m)
 void
 backup_follow(struct core *c, struct epoch e)
 {
-	if (epoch_compare(e, c->promised) <= 0)
+	if (epoch_compare(e, c->pledge.promised) <= 0)
 		return;
-	c->promised = e;
+	c->pledge.promised = e;
 	act_save(c);
 	act(c, ACT_FLUSH);
+}
+
+/* One that was removed, and may not know it, can't stop the shop by asking. */
+static bool
+is_stranger(const struct core *c, uint32_t id)
+{
+	return c->phase == CORE_ACTIVE && set_find(&c->set, id) == NULL;
 }
 
 static void
 promise(struct core *c, const struct message *m)
 {
-	backup_follow(c, m->epoch);
+	if (is_stranger(c, m->from)) {
+		act_reply(c, m, VERDICT_OTHER_HISTORY);
+		return;
+	}
+	/* A primary that starts again after another was promoted: it need not stop that one. */
+	if (!m->promotion && epoch_compare(c->last.epoch, m->last.epoch) > 0) {
+		act_reply(c, m, VERDICT_SUPERSEDED);
+		return;
+	}
+	if (epoch_compare(m->epoch, c->pledge.yielded) != 0) {
+		c->pledge.yielded = c->pledge.promised = m->epoch;
+		act_save(c);
+		act(c, ACT_FLUSH);
+	}
 	if (c->role == CORE_PRIMARY)
 		primary_step_down(c);
 	c->promised_to = m->boot;
+	c->heard_at = c->now;
 	act_reply(c, m, VERDICT_OK)->set = c->set;
 }
 
@@ -52,12 +73,12 @@ fetched(struct core *c, const struct message *m)
 static bool
 join_history(struct core *c, const struct message *m)
 {
-	if (!uuid_is_nil(&c->incarnation))
+	if (!uuid_is_nil(&c->pledge.incarnation))
 		return true;
 	if (m->peer_boot != c->boot || c->loaded != 0 || !empty_may_join(c))
 		return false;
-	c->incarnation = m->incarnation;
-	c->formerly = m->formerly;
+	c->pledge.incarnation = m->incarnation;
+	c->pledge.formerly = m->formerly;
 	c->phase = CORE_LOADING;
 	act_save(c);
 	log_begin(c, (struct position){0}, &c->applied_set, m->last.seq);
@@ -132,9 +153,10 @@ follow_primary(struct core *c, const struct message *m)
 		promise(c, m);
 		return;
 	}
-	if (c->role == CORE_PRIMARY && epoch_compare(m->epoch, c->promised) <= 0)
+	if (c->role == CORE_PRIMARY && epoch_compare(m->epoch, c->pledge.promised) <= 0)
 		return;
 	backup_follow(c, m->epoch);
+	c->heard_at = c->now;
 	if (c->role == CORE_PRIMARY)
 		primary_step_down(c);
 	if (m->kind == MSG_FETCH)

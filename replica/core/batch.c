@@ -88,7 +88,7 @@ make_entry(struct core *c, const struct op *op)
 
 	c->machine->execute(c->machine->ctx, op, time_ms, &out);
 	struct entry_parts parts = {
-	    .at = {c->promised, c->last.seq + 1},
+	    .at = {c->pledge.promised, c->last.seq + 1},
 	    .prev = c->last,
 	    .time_ms = time_ms,
 	    .op_id = op->id,

@@ -7,6 +7,8 @@
 
 #define PATIENCE_MS 1000 /* for those whose promise would be welcome but is not needed */
 
+#define RESUME_MS (CORE_CAMPAIGN_MS + 1000)
+
 enum verdict { NOT_YET, WON, ANOTHER_IS_PRIMARY };
 
 /* R1: nothing leaves in an epoch that was used before, whatever happened to what was sent then. */
@@ -15,7 +17,7 @@ campaign_start(struct core *c, uint32_t counter)
 {
 	c->role = CORE_PRIMARY;
 	c->phase = CORE_PROMISING;
-	c->promised = (struct epoch){.counter = counter, .replica = c->self};
+	c->pledge.promised = (struct epoch){.counter = counter, .replica = c->self};
 	act_save(c);
 	act(c, ACT_FLUSH);
 	c->campaign_from = c->now;
@@ -40,22 +42,43 @@ campaign_promote(struct core *c, bool accept_data_loss, bool primary_stopped)
 	    .accept_data_loss = accept_data_loss,
 	    .primary_stopped = primary_stopped,
 	    .since = c->now};
-	campaign_start(c, c->promised.counter + 1);
+	campaign_start(c, c->pledge.promised.counter + 1);
 }
 
 /* Somebody has promised a higher epoch: to another candidate, or to us before we lost our disk. We
- * ask again, but leave a candidate the time to win. */
+ * ask again, but leave a candidate the time to win, unless we hear that it is none any more. */
 void
-campaign_outbid(struct core *c, struct epoch e)
+campaign_outbid(struct core *c, const struct message *m)
 {
-	if (epoch_compare(e, c->promised) < 0)
+	struct epoch e = m->epoch;
+
+	if (epoch_compare(e, c->pledge.promised) < 0)
 		return;
 	if (c->phase != CORE_PROMISING)
 		batch_doubt(c);
-	uint64_t from = e.replica == c->self ? c->now : c->now + CORE_OUTBID_MS;
+	bool over = e.replica == c->self || (e.replica == m->from && !m->promotion);
+	uint64_t from = over ? c->now : c->now + CORE_OUTBID_MS;
 	campaign_start(c, e.counter + 1);
 	if (c->campaign_from < from)
 		c->campaign_from = from;
+}
+
+/* The set names us, but we promised another, and heard no more of it: its campaign may have failed,
+ * so we try again. If it had won, enough of the others know. */
+uint64_t
+campaign_resume_at(const struct core *c)
+{
+	bool was_primary =
+	    c->role == CORE_BACKUP && c->phase == CORE_JOINING && c->set.primary == c->self;
+
+	return was_primary ? c->heard_at + RESUME_MS : UINT64_MAX;
+}
+
+void
+campaign_resume(struct core *c)
+{
+	if (c->now >= campaign_resume_at(c))
+		campaign_start(c, c->pledge.promised.counter + 1);
 }
 
 static struct peer *
@@ -79,16 +102,31 @@ promised(struct core *c, uint32_t id, bool with_log)
 	return id == c->self || (p != NULL && p->promised && (p->whole || !with_log));
 }
 
-/* R2: nothing is committed any more but by us. What was committed is in our log, since we had been
- * the primary; so a member that has lost its own counts, too. */
-static bool
-all_in_sync_promised(struct core *c, const struct set *s)
+static uint32_t
+count_logs(struct core *c, const struct set *s)
 {
+	uint32_t logs = 0;
+
+	for (uint32_t i = 0; i < s->count; i++)
+		logs += promised(c, s->member[i].id, true);
+	return logs;
+}
+
+/* R2, for one whom its own set names: nothing is committed any more but by us. What was committed
+ * is in our log, since we had been the primary; so a member that has lost its own counts, too, and
+ * one that the operator gives up. But if we promised another since that term of ours, it may have
+ * won, and then it is the logs that tell. */
+static bool
+may_go_on(struct core *c, const struct set *s)
+{
+	bool yielded = epoch_compare(c->pledge.yielded, c->last.epoch) > 0;
+
 	for (uint32_t i = 0; i < s->count; i++) {
-		if (s->member[i].in_sync && !promised(c, s->member[i].id, false))
+		uint32_t id = s->member[i].id;
+		if (s->member[i].in_sync && !promised(c, id, false) && !members_given_up(c, id))
 			return false;
 	}
-	return true;
+	return !yielded || count_logs(c, s) >= set_quorum(s);
 }
 
 static bool
@@ -107,17 +145,16 @@ all_promised(struct core *c, const struct set *s)
 static bool
 is_safe(struct core *c, const struct set *s)
 {
-	uint32_t logs = 0;
+	uint32_t logs = count_logs(c, s);
 	bool others = true;
 
 	if (PLANTED(R10))
 		return true;
 	if (s->primary == c->self)
-		return all_in_sync_promised(c, s);
+		return may_go_on(c, s);
 	for (uint32_t i = 0; i < s->count; i++) {
-		bool has = promised(c, s->member[i].id, true);
-		logs += has;
-		others &= has || s->member[i].id == s->primary;
+		uint32_t id = s->member[i].id;
+		others &= id == s->primary || promised(c, id, true);
 	}
 	bool stopped =
 	    promised(c, s->primary, false) || set_needs_leases(s) || c->promotion.primary_stopped;
@@ -145,13 +182,13 @@ judge_restart(struct core *c, const struct peer *longest, const struct set *s)
 {
 	if (longest != NULL && (s->primary != c->self || c->last.seq == 0))
 		return ANOTHER_IS_PRIMARY;
-	return all_in_sync_promised(c, s) ? WON : NOT_YET;
+	return may_go_on(c, s) ? WON : NOT_YET;
 }
 
 static void
-give_up(struct core *c)
+give_up(struct core *c, enum core_told why)
 {
-	members_tell(c, TOLD_UNSAFE);
+	members_tell(c, why);
 	primary_step_down(c);
 }
 
@@ -165,10 +202,12 @@ campaign_run(struct core *c)
 	enum verdict verdict =
 	    c->promotion.active ? judge_promotion(c, s) : judge_restart(c, longest, s);
 
-	if (verdict == WON)
+	if (c->promotion.active && set_find(s, c->self) == NULL)
+		give_up(c, TOLD_INVALID); /* we were removed */
+	else if (verdict == WON)
 		primary_won(c, longest != NULL ? longest->id : 0);
 	else if (verdict == ANOTHER_IS_PRIMARY)
 		primary_step_down(c);
 	else if (c->promotion.active && c->now - c->promotion.since >= CORE_CAMPAIGN_MS)
-		give_up(c);
+		give_up(c, TOLD_UNSAFE);
 }

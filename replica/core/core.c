@@ -8,9 +8,7 @@
 static void
 take_over_log(struct core *c, const struct core_durable *durable)
 {
-	c->promised = durable->promised;
-	c->incarnation = durable->incarnation;
-	c->formerly = durable->formerly;
+	c->pledge = durable->pledge;
 	c->applied_set = durable->set;
 	c->partial_until = durable->partial_until;
 	c->applied = durable->applied;
@@ -66,8 +64,8 @@ core_free(struct core *c)
 bool
 core_history_agrees(const struct core *c, const struct message *m)
 {
-	return uuid_is_nil(&c->incarnation) || uuid_is_nil(&m->incarnation) ||
-	       uuid_equal(&c->incarnation, &m->incarnation);
+	return uuid_is_nil(&c->pledge.incarnation) || uuid_is_nil(&m->incarnation) ||
+	       uuid_equal(&c->pledge.incarnation, &m->incarnation);
 }
 
 static void
@@ -87,6 +85,7 @@ end_step(struct core *c)
 		for (unsigned i = 0; i < c->peer_count && c->phase == CORE_EMPTY; i++)
 			peer_run(c, &c->peers[i]);
 	}
+	campaign_resume(c);
 	if (c->role == CORE_PRIMARY)
 		primary_run(c);
 	if (!c->abandoned)
@@ -98,12 +97,13 @@ end_step(struct core *c)
 static void
 take_up_role(struct core *c)
 {
-	if (uuid_is_nil(&c->incarnation))
+	if (uuid_is_nil(&c->pledge.incarnation))
 		empty_start(c);
 	else if (c->partial_until != 0 && !PLANTED(PARTIAL))
 		c->phase = CORE_LOADING;
-	else if (c->set.primary == c->self && c->promised.replica == c->self)
-		campaign_start(c, PLANTED(R1) ? c->promised.counter : c->promised.counter + 1);
+	else if (c->set.primary == c->self && c->pledge.promised.replica == c->self)
+		campaign_start(
+		    c, PLANTED(R1) ? c->pledge.promised.counter : c->pledge.promised.counter + 1);
 	else
 		c->phase = PLANTED(CONFIRM) ? CORE_IN_SYNC : CORE_JOINING;
 }
@@ -115,9 +115,9 @@ const struct core_actions *
 core_start(struct core *c, uint64_t now)
 {
 	begin_step(c, now, 0);
-	c->started = now;
+	c->started = c->heard_at = now;
 	log_find_sets(c);
-	if (!uuid_is_nil(&c->incarnation))
+	if (!uuid_is_nil(&c->pledge.incarnation))
 		act_floor_all(c);
 	if (!PLANTED(R3))
 		act_entries(c, ACT_MARK, c->tail, c->tail_count);
@@ -136,8 +136,8 @@ core_tick(struct core *c, uint64_t now, uint64_t wall)
 static bool
 superseded(const struct core *c, const struct message *m)
 {
-	return !uuid_is_nil(&m->formerly) && uuid_equal(&m->formerly, &c->incarnation) &&
-	       !core_history_agrees(c, m) && epoch_compare(m->epoch, c->promised) > 0;
+	return !uuid_is_nil(&m->formerly) && uuid_equal(&m->formerly, &c->pledge.incarnation) &&
+	       !core_history_agrees(c, m);
 }
 
 const struct core_actions *
@@ -187,8 +187,10 @@ core_send_failed(struct core *c, uint64_t now, uint64_t wall, uint32_t to, uint6
 uint64_t
 core_deadline(const struct core *c)
 {
-	if (c->abandoned || (c->role == CORE_BACKUP && c->phase != CORE_EMPTY))
+	if (c->abandoned)
 		return UINT64_MAX;
+	if (c->role == CORE_BACKUP && c->phase != CORE_EMPTY)
+		return campaign_resume_at(c);
 	if (c->applying)
 		return c->now; /* what waits for the tables can go on */
 	uint64_t earliest = batch_deadline(c), members = members_deadline(c);
@@ -228,12 +230,12 @@ core_status(const struct core *c, struct core_status *out)
 	*out = (struct core_status){
 	    .role = c->role,
 	    .phase = c->phase,
-	    .epoch = c->promised,
-	    .incarnation = c->incarnation,
+	    .epoch = c->pledge.promised,
+	    .incarnation = c->pledge.incarnation,
 	    .last = c->last,
 	    .commit = c->applied,
 	    .applied = c->applied.seq,
-	    .in_doubt = in_doubt(c),
+	    .in_doubt = c->role == CORE_PRIMARY && in_doubt(c),
 	    .writable = c->role == CORE_PRIMARY && writable(c),
 	    .set = c->set,
 	    .partial_until = c->partial_until,

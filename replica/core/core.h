@@ -64,11 +64,17 @@ struct core_config {
 	const struct machine *machine;
 };
 
+/* What a replica has bound itself to. */
+struct core_pledge {
+	struct epoch promised;   /* it follows no older one; a primary's: its own */
+	struct epoch yielded;    /* the highest it promised to another replica */
+	struct uuid incarnation; /* the history it belongs to; nil: none yet */
+	struct uuid formerly;    /* the history that one replaced with loss; nil: none */
+};
+
 /* What the store held at start; all zero: an empty store. */
 struct core_durable {
-	struct epoch promised;
-	struct uuid incarnation; /* nil: none yet */
-	struct uuid formerly;    /* the history it replaced with loss; nil: none */
+	struct core_pledge pledge;
 	struct position last;
 	struct position applied;
 	struct set set;         /* as of `applied`; .count 0: none */
@@ -105,7 +111,7 @@ enum core_told {
 
 enum core_action_kind {
 	ACT_PEER,     /* replica .peer.id is spoken to at .peer.address from now on */
-	ACT_SAVE,     /* promised epoch and history, to be durable at the next FLUSH */
+	ACT_SAVE,     /* .save, to be durable at the next FLUSH */
 	ACT_APPEND,   /* .entries[.count] to the log */
 	ACT_TRUNCATE, /* drop entries with seq >= .seq (never an applied one), then gate_truncate */
 	ACT_FLUSH,    /* everything before is on disk when this returns */
@@ -135,10 +141,7 @@ struct core_action {
 			uint32_t id;
 			const char *address;
 		} peer;
-		struct {
-			struct epoch promised;
-			struct uuid incarnation, formerly;
-		} save;
+		struct core_pledge save;
 		struct {
 			struct entry *const *entries;
 			size_t count;

@@ -90,8 +90,8 @@ struct core {
 	uint64_t now, wall;
 	bool abandoned; /* ACT_ABANDON was given: nothing more happens */
 
-	struct epoch promised; /* a primary's: its own epoch */
-	struct uuid incarnation, formerly;
+	struct core_pledge pledge;
+	uint64_t heard_at; /* a primary or candidate; or our own start */
 
 	/* The log: what is applied is on disk, what is not is here as well. All that is known to be
 	 * committed is applied at once, so there is no commit position besides. */
@@ -209,8 +209,10 @@ enum message_kind empty_asks(const struct core *c, const struct peer *p); /* 0: 
 /* campaign.c */
 void campaign_start(struct core *c, uint32_t counter); /* with the epoch {counter, self} */
 void campaign_promote(struct core *c, bool accept_data_loss, bool primary_stopped);
-void campaign_outbid(struct core *c, struct epoch e);
-void campaign_run(struct core *c); /* won, lost, or not yet? */
+void campaign_outbid(struct core *c, const struct message *m); /* an OLD_EPOCH answer */
+void campaign_run(struct core *c);                             /* won, lost, or not yet? */
+void campaign_resume(struct core *c);
+uint64_t campaign_resume_at(const struct core *c);
 
 /* primary.c */
 void primary_won(struct core *c, uint32_t source);
@@ -229,6 +231,7 @@ void members_command(struct core *c, const struct core_command *command);
 void members_applied(struct core *c);
 void members_tell(struct core *c, enum core_told result); /* the command under way has ended */
 uint64_t members_deadline(const struct core *c);
+bool members_given_up(const struct core *c, uint32_t id); /* by the command under way */
 
 /* peer.c */
 struct peer *peer_find(struct core *c, uint32_t id);

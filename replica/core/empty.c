@@ -11,7 +11,7 @@
 bool
 empty_is(const struct core *c)
 {
-	return uuid_is_nil(&c->incarnation) || (c->partial_until != 0 && !PLANTED(PARTIAL));
+	return uuid_is_nil(&c->pledge.incarnation) || (c->partial_until != 0 && !PLANTED(PARTIAL));
 }
 
 void
@@ -73,7 +73,7 @@ empty_run(struct core *c)
 	if (c->first.primary != c->self || !all_are_empty(c))
 		return;
 	c->set = c->first;
-	campaign_start(c, c->promised.counter + 1);
+	campaign_start(c, c->pledge.promised.counter + 1);
 }
 
 enum message_kind

@@ -95,8 +95,8 @@ take_chunk(struct core *c, const struct message *m)
 	c->phase = CORE_LOADING;
 	if (m->until != 0) {
 		log_begin(c, m->prev, &m->set, m->until);
-		c->incarnation = m->incarnation;
-		c->formerly = m->formerly;
+		c->pledge.incarnation = m->incarnation;
+		c->pledge.formerly = m->formerly;
 		act_save(c);
 		act_floor_all(c);
 		if (c->partial_until == 0)

@@ -124,7 +124,7 @@ make_room(struct core *c, uint64_t seq)
 
 	if (in_the_way == NULL)
 		return seq == c->last.seq + 1;
-	if (!PLANTED(R7) && epoch_compare(in_the_way->at.epoch, c->promised) >= 0)
+	if (!PLANTED(R7) && epoch_compare(in_the_way->at.epoch, c->pledge.promised) >= 0)
 		return false;
 	truncate_tail(c, seq);
 	return true;

@@ -55,7 +55,7 @@ members_propose(struct core *c, const struct set *next)
 	set_encode(next, &effects);
 	struct entry_parts parts = {
 	    .kind = ENTRY_SET,
-	    .at = {c->promised, c->last.seq + 1},
+	    .at = {c->pledge.promised, c->last.seq + 1},
 	    .prev = c->last,
 	    .time_ms = log_time(c),
 	    .effects = effects.data,
@@ -244,6 +244,22 @@ begin_add(struct core *c)
 	members_learn_peers(c);
 }
 
+bool
+members_given_up(const struct core *c, uint32_t id)
+{
+	return c->commanded && c->command.kind == COMMAND_REMOVE && c->command.lost &&
+	       c->command.id == id;
+}
+
+/* A primary that starts again may wait for the promise of one that is lost. */
+static bool
+waits_for_the_lost(const struct core *c, const struct core_command *command)
+{
+	return command->kind == COMMAND_REMOVE && command->lost && c->role == CORE_PRIMARY &&
+	       c->phase == CORE_PROMISING && command->id != c->self &&
+	       set_find(&c->set, command->id) != NULL;
+}
+
 static enum core_told
 why_not(const struct core *c, const struct core_command *command)
 {
@@ -255,7 +271,8 @@ why_not(const struct core *c, const struct core_command *command)
 		return TOLD_IS_PRIMARY;
 	if (promote && (empty_is(c) || set_find(&c->set, c->self) == NULL))
 		return TOLD_INVALID;
-	if (!promote && (c->role != CORE_PRIMARY || c->phase != CORE_ACTIVE))
+	if (!promote && (c->role != CORE_PRIMARY || c->phase != CORE_ACTIVE) &&
+	    !waits_for_the_lost(c, command))
 		return TOLD_NOT_PRIMARY;
 	return TOLD_DONE;
 }

@@ -33,6 +33,7 @@ message_encode(const struct message *m, struct buf *out)
 	buf_u32(out, m->from);
 	buf_u32(out, m->to);
 	epoch_put(out, m->epoch);
+	buf_u8(out, m->promotion);
 	buf_add(out, m->incarnation.bytes, sizeof(m->incarnation.bytes));
 	buf_add(out, m->formerly.bytes, sizeof(m->formerly.bytes));
 	buf_u64(out, m->boot);
@@ -78,6 +79,9 @@ get_header(struct cur *c, struct message *m)
 	m->from = cur_u32(c);
 	m->to = cur_u32(c);
 	m->epoch = epoch_get(c);
+	uint8_t promotion = cur_u8(c);
+	c->bad |= promotion > 1;
+	m->promotion = promotion == 1;
 	get_uuid(c, &m->incarnation);
 	get_uuid(c, &m->formerly);
 	m->boot = cur_u64(c);
@@ -102,7 +106,7 @@ header_valid(const struct message *m)
 {
 	if (m->kind < MSG_PROMISE || m->kind > MSG_HANDED)
 		return false;
-	if (m->verdict > (message_is_answer(m) ? VERDICT_OTHER_HISTORY : VERDICT_OK))
+	if (m->verdict > (message_is_answer(m) ? VERDICT_SUPERSEDED : VERDICT_OK))
 		return false;
 	if ((m->rows_len > 0 || m->until != 0) && m->kind != MSG_LOAD)
 		return false;

@@ -34,7 +34,7 @@ enum message_verdict {
 	VERDICT_OLD_EPOCH,     /* the answerer promised .epoch, which is higher */
 	VERDICT_GAP,           /* .prev is not in the answerer's log; .last tells where it ends */
 	VERDICT_OTHER_HISTORY, /* incarnations differ: one of the stores does not belong here */
-	VERDICT_LEASED         /* no promise before a lease granted to another is over: ask again */
+	VERDICT_SUPERSEDED /* PROMISE: the answerer's log is of a later term than the candidate's */
 };
 
 struct message {
@@ -42,6 +42,7 @@ struct message {
 	enum message_verdict verdict; /* of answers */
 	uint32_t from, to;            /* replica ids */
 	struct epoch epoch;           /* sender's (answers: what the answerer has promised) */
+	bool promotion;               /* the sender is being promoted */
 	struct uuid incarnation;      /* sender's; nil while its log is empty or partial */
 	struct uuid formerly;         /* the history that one replaced, with loss; nil: none */
 	uint64_t boot;                /* random number the sender drew at its start */

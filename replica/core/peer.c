@@ -250,7 +250,12 @@ peer_answer(struct core *c, struct peer *p, const struct message *m)
 	p->due = c->now + CORE_HEARTBEAT_MS;
 	if (m->verdict == VERDICT_OLD_EPOCH) {
 		if (c->role == CORE_PRIMARY)
-			campaign_outbid(c, m->epoch);
+			campaign_outbid(c, m);
+		return;
+	}
+	if (m->verdict == VERDICT_SUPERSEDED) {
+		if (c->phase == CORE_PROMISING)
+			primary_step_down(c);
 		return;
 	}
 	p->reachable = m->verdict != VERDICT_OTHER_HISTORY && core_history_agrees(c, m);

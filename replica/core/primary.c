@@ -20,6 +20,10 @@ set_of_term(struct core *c)
 				   log_reaches(c, p->match.seq) && !c->promotion.with_loss;
 		m->in_sync = m->id == c->self || comes_along;
 	}
+	for (uint32_t i = 0; i < s.count; i++) {
+		if (members_given_up(c, s.member[i].id))
+			s.member[i] = s.member[--s.count];
+	}
 	uint32_t in_sync = set_count_in_sync(&s);
 	if (s.min > in_sync) {
 		s.min = in_sync;
@@ -32,12 +36,12 @@ set_of_term(struct core *c)
 static void
 name_history(struct core *c)
 {
-	bool founding = uuid_is_nil(&c->incarnation);
+	bool founding = uuid_is_nil(&c->pledge.incarnation);
 
 	if (!founding && !c->promotion.with_loss)
 		return;
-	c->formerly = c->incarnation;
-	c->incarnation = c->incarnation_if_new;
+	c->pledge.formerly = c->pledge.incarnation;
+	c->pledge.incarnation = c->incarnation_if_new;
 	act_save(c);
 	act(c, ACT_FLUSH);
 }
@@ -59,6 +63,8 @@ begin_tail(struct core *c)
 	}
 	struct set s = set_of_term(c);
 	members_propose(c, &s);
+	if (c->commanded && members_given_up(c, c->command.id))
+		c->command_seq = c->last.seq;
 	act_floor_all(c);
 }
 
@@ -95,8 +101,8 @@ void
 primary_step_down(struct core *c)
 {
 	batch_refuse(c);
-	members_tell(
-	    c, c->heir != 0 && c->heir == c->promised.replica ? TOLD_DONE : TOLD_NOT_PRIMARY);
+	members_tell(c,
+	    c->heir != 0 && c->heir == c->pledge.promised.replica ? TOLD_DONE : TOLD_NOT_PRIMARY);
 	c->role = CORE_BACKUP;
 	c->phase = CORE_JOINING;
 	c->promotion = (struct promotion){0};
@@ -108,7 +114,7 @@ primary_step_down(struct core *c)
 		c->peers[i].request = 0;
 	}
 	log_find_sets(c);
-	if (uuid_is_nil(&c->incarnation))
+	if (uuid_is_nil(&c->pledge.incarnation))
 		empty_start(c);
 }
 

@@ -10,7 +10,7 @@
 #include "replica/core/message.h"
 #include "tests/fuzz/fuzz.h"
 
-#define HEADER 143 /* bytes before the set, which is followed by rows and entries */
+#define HEADER 144 /* bytes before the set, which is followed by rows and entries */
 #define CHECKSUM 8
 
 static void

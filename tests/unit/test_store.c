@@ -20,7 +20,6 @@
 #include <CUnit/CUnit.h>
 
 #include "fcgi/base/hash.h"
-#include "fcgi/store/tables.h"
 #include "tests/unit/fixture.h"
 #include "tests/unit/suites.h"
 
@@ -84,10 +83,11 @@ test_round_trip(void)
 	struct core_durable d;
 	store_load(f.store, &d);
 	CU_ASSERT_EQUAL(d.last.seq, 0);
-	CU_ASSERT_TRUE(uuid_is_nil(&d.incarnation));
+	CU_ASSERT_TRUE(uuid_is_nil(&d.pledge.incarnation));
 
 	struct uuid incarnation = uuid_random(), formerly = uuid_random();
-	store_save(f.store, (struct epoch){7, 1}, &incarnation, &formerly);
+	struct core_pledge pledge = {{7, 1}, {6, 2}, incarnation, formerly};
+	store_save(f.store, &pledge);
 	commit(&f, put_entry(&f, ALPHA, "a", "one"));
 	commit(&f, put_entry(&f, BETA, "a", "two"));
 	struct entry *tail = put_entry(&f, ALPHA, "a", "three");
@@ -99,10 +99,7 @@ test_round_trip(void)
 	check_row(&f, BETA, "a", "two");
 	check_row(&f, BETA, "b", NULL);
 	store_load(f.store, &d);
-	CU_ASSERT_EQUAL(d.promised.counter, 7);
-	CU_ASSERT_EQUAL(d.promised.replica, 1);
-	CU_ASSERT_TRUE(uuid_equal(&d.incarnation, &incarnation));
-	CU_ASSERT_TRUE(uuid_equal(&d.formerly, &formerly));
+	CU_ASSERT_EQUAL(memcmp(&d.pledge, &pledge, sizeof(pledge)), 0);
 	CU_ASSERT_EQUAL(d.set.count, 0);
 	CU_ASSERT_EQUAL(d.partial_until, 0);
 	CU_ASSERT_EQUAL(d.applied.seq, 2);
@@ -670,113 +667,6 @@ test_one_opener_only(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(error, "/dev/null/db"));
 }
 
-/* A store whose row `applied` is of format `version`. */
-static void
-write_format(const char *dir, uint8_t version)
-{
-	static const char *const names[] = {"meta", "log", "alpha", "beta"};
-	struct trouble trouble = {0};
-	struct env *e = env_open(dir, 1 << 20, &trouble);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
-	struct tables *t = tables_open(e, dir, names, 4, &trouble);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(t);
-	env_opened(e);
-	DB_TXN *txn = tables_begin(t);
-	tables_put(t, txn, 0, "applied", 7, &version, 1);
-	tables_commit(txn);
-	env_flush(e);
-	tables_close(t);
-	env_close(e);
-}
-
-static void
-test_other_formats_are_refused(void)
-{
-	struct fixture f;
-	char error[500] = "";
-	fixture_open(&f, tables, 2);
-	store_close(f.store);
-	write_format(f.dir, 1);
-	CU_ASSERT_PTR_NULL(fixture_try_open(&f, error, sizeof(error)));
-	CU_ASSERT_PTR_NOT_NULL(strstr(error, "was written by an older program"));
-	write_format(f.dir, 200);
-	CU_ASSERT_PTR_NULL(fixture_try_open(&f, error, sizeof(error)));
-	CU_ASSERT_PTR_NOT_NULL(strstr(error, "was written by a newer program"));
-	f.store = NULL;
-	fixture_close(&f);
-}
-
-/* Berkeley DB leaks what it had of a damaged environment, so a child tries. */
-static void
-open_damaged(void *arg)
-{
-	char error[500] = "";
-	struct store *s = fixture_try_open(arg, error, sizeof(error));
-	_exit(s == NULL && strstr(error, "is damaged") != NULL ? 0 : 1);
-}
-
-/* Fills some pages, closes, lets `harm` do something to alpha.db; opening must fail and say so. */
-static void
-check_damage(void (*harm)(const char *path, off_t size, unsigned n), unsigned n)
-{
-	struct fixture f;
-	char path[100], value[500];
-	fixture_open(&f, tables, 2);
-	memset(value, 'v', sizeof(value));
-	struct buf effects = {0};
-	for (int i = 0; i < 200; i++) {
-		char key[16];
-		snprintf(key, sizeof(key), "%06d", i);
-		effect_put(&effects, ALPHA, key, strlen(key), value, sizeof(value));
-	}
-	commit(&f, make_entry(&f, &effects));
-	buf_free(&effects);
-	store_close(f.store);
-	snprintf(path, sizeof(path), "%s/alpha.db", f.dir);
-	struct stat st;
-	CU_ASSERT_EQUAL(stat(path, &st), 0);
-	harm(path, st.st_size, n);
-	CU_ASSERT_EQUAL(fixture_fork(open_damaged, &f), 0);
-	f.store = NULL;
-	fixture_close(&f);
-}
-
-static void
-flip_byte(const char *path, off_t size, unsigned n)
-{
-	uint8_t byte;
-	int fd = open(path, O_RDWR);
-	off_t at = n * 4096 + 2000;
-	CU_ASSERT_TRUE(at < size);
-	CU_ASSERT_EQUAL(pread(fd, &byte, 1, at), 1);
-	byte ^= 0x10;
-	CU_ASSERT_EQUAL(pwrite(fd, &byte, 1, at), 1);
-	close(fd);
-}
-
-static void
-cut(const char *path, off_t size, unsigned percent)
-{
-	CU_ASSERT_EQUAL(truncate(path, size / 4096 * percent / 100 * 4096), 0);
-}
-
-static void delete (const char *path, off_t size, unsigned n)
-{
-	(void)size, (void)n;
-	CU_ASSERT_EQUAL(unlink(path), 0);
-}
-
-static void
-test_damage_is_noticed_at_open(void)
-{
-	const unsigned pages[] = {1, 2, 10, 20};
-	for (size_t i = 0; i < sizeof(pages) / sizeof(*pages); i++)
-		check_damage(flip_byte, pages[i]);
-	check_damage(cut, 0);
-	check_damage(cut, 50);
-	check_damage(delete, 0);
-}
-
 /* From here on fdatasync of this process fails with EIO. */
 static int
 break_fdatasync(void)
@@ -935,13 +825,11 @@ register_store(void)
 	    {"a copy made while writing, then the log", test_copy_while_writing},
 	    {"a copy of nothing, and of long rows", test_copy_of_nothing_and_of_long_rows},
 	    {"a crash between two pieces of a copy", test_crash_while_copying},
-	    {"stores of other formats are refused", test_other_formats_are_refused},
 	    {"scans, and an apply of 16,000 rows", test_scan_and_large_apply},
 	    {"rows longer than a page", test_long_rows},
 	    {"reads beside applies are of one applied_seq", test_reads_are_of_one_applied_seq},
 	    {"25 kill -9 at any moment", test_kill_at_any_moment},
 	    {"one opener only, and errors with a path", test_one_opener_only},
-	    {"damage is noticed at open", test_damage_is_noticed_at_open},
 	    {"a failed fsync ends the process", test_a_failed_fsync_ends_the_process},
 	    {"what cannot be right ends the process", test_what_cannot_be_right_ends_the_process},
 	    {"the overlay shows a batch over the store", test_overlay},
