@@ -23,13 +23,23 @@ new_op(struct world *w, struct writer *me)
 	me->quits = random_chance(&w->random, 100);
 }
 
+/* Where the front sends writes: most of the time it knows who is primary. */
+static struct node *
+ask_whom(struct world *w)
+{
+	struct node *primary = world_primary(w);
+	if (primary == NULL || random_chance(&w->random, 50))
+		return &w->nodes[random_below(&w->random, w->mood.nodes)];
+	return primary;
+}
+
 static void
 call(struct world *w, unsigned writer)
 {
 	struct writer *me = &w->writers[writer];
-	struct node *primary = world_primary(w);
-	if (primary->core == NULL || primary->inbox_count == SIM_INBOX ||
-	    primary->ticket_count == SIM_OPS) {
+	struct node *asked = ask_whom(w);
+	if (asked->core == NULL || asked->inbox_count == SIM_INBOX ||
+	    asked->ticket_count == SIM_OPS) {
 		call_again(w, writer, random_between(&w->random, 1, 200) * SIM_MS);
 		return;
 	}
@@ -41,8 +51,9 @@ call(struct world *w, unsigned writer)
 	op->denied = false;
 	if (random_chance(&w->random, 150)) /* impatient: asks again before the answer is there */
 		call_again(w, writer, random_between(&w->random, 1, 1500) * SIM_MS);
-	TRACE(w, "writer %u calls: op %d, ticket %lu", writer, me->op, (unsigned long)me->ticket);
-	node_input(primary, (struct input){.kind = INPUT_OP, .ticket = me->ticket});
+	TRACE(w, "writer %u calls %u: op %d, ticket %lu", writer, asked->id, me->op,
+	    (unsigned long)me->ticket);
+	node_input(asked, (struct input){.kind = INPUT_OP, .ticket = me->ticket});
 }
 
 void
@@ -156,6 +167,7 @@ go_on(struct world *w, unsigned reader, unsigned stage)
 		delay = random_between(&w->random, 0, 3000);
 	if (random_chance(&w->random, 10))
 		delay = random_between(&w->random, 0, 2000) * SIM_MS;
+	w->readers[reader].now = node_now(w->readers[reader].node);
 	world_at(w, delay, (struct event){.kind = EV_READER, .index = reader});
 }
 
@@ -164,21 +176,17 @@ begin_read(struct world *w, unsigned reader)
 {
 	struct reader *r = &w->readers[reader];
 	struct node *n = &w->nodes[random_below(&w->random, w->mood.nodes)];
-	if (n->core == NULL) {
-		next_read(w, reader);
-		return;
-	}
-	*r = (struct reader){.node = n, .boot = n->boot};
+	*r = (struct reader){.node = n};
 	r->key = (unsigned)random_below(&w->random, SIM_KEYS);
 	r->at_least = w->oracle.newest[r->key];
 	go_on(w, reader, STAGE_CACHE);
 }
 
 static void
-finish_read(struct world *w, unsigned reader, const char *source)
+finish_read(struct world *w, unsigned reader, bool cached)
 {
 	w->totals->reads++;
-	oracle_read(w, &w->readers[reader], source);
+	oracle_read(w, &w->readers[reader], cached);
 	next_read(w, reader);
 }
 
@@ -189,6 +197,7 @@ refused(struct world *w, unsigned reader)
 	next_read(w, reader);
 }
 
+/* As the front does, whether the replica runs or not. Only then the replica is asked. */
 static void
 look_in_cache(struct world *w, unsigned reader)
 {
@@ -196,17 +205,18 @@ look_in_cache(struct world *w, unsigned reader)
 	char name[] = {'b', (char)('0' + r->key), '\0'};
 	char value[32];
 	size_t len;
-	if (!gate_is_open(r->node->gate)) {
+	if (cache_get(w->hosts[r->node->host].cache, name, shop_key(r->key), r->now, value,
+		sizeof(value), &len, &r->seq) == CACHE_HIT) {
+		memcpy(&r->row, value, sizeof(r->row));
+		w->totals->hits++;
+		finish_read(w, reader, true);
+		return;
+	}
+	if (!node_alive(r->node)) {
 		refused(w, reader);
 		return;
 	}
-	if (cache_get(w->hosts[r->node->host].cache, name, shop_key(r->key), value, sizeof(value),
-		&len, &r->seq) == CACHE_HIT) {
-		memcpy(&r->row, value, sizeof(r->row));
-		w->totals->hits++;
-		finish_read(w, reader, "the cache");
-		return;
-	}
+	r->boot = r->node->boot;
 	read_start(&r->read);
 	go_on(w, reader, STAGE_STEPS);
 }
@@ -218,7 +228,7 @@ fill_cache(struct world *w, unsigned reader)
 	char name[] = {'b', (char)('0' + r->key), '\0'};
 	cache_put(w->hosts[r->node->host].cache, name, shop_key(r->key), r->read.seq, &r->row,
 	    sizeof(r->row));
-	finish_read(w, reader, "the rows");
+	finish_read(w, reader, false);
 }
 
 static void
@@ -245,7 +255,7 @@ take_step(struct world *w, unsigned reader)
 	uint64_t wait_for = 0;
 	switch (read_next(&r->read)) {
 	case READ_CHECK:
-		verdict = gate_check(r->node->gate, shop_key(r->key), &wait_for);
+		verdict = gate_check(r->node->gate, r->now, shop_key(r->key), &wait_for);
 		read_checked(&r->read, verdict, wait_for);
 		go_on(w, reader, STAGE_STEPS);
 		break;
@@ -265,6 +275,14 @@ take_step(struct world *w, unsigned reader)
 	}
 }
 
+/* A thread stands still with its process, one of the front with its host only. */
+static uint64_t
+paused_until(const struct reader *r, bool of_front)
+{
+	uint64_t host = r->node->world->hosts[r->node->host].paused_until;
+	return of_front || host > r->node->paused_until ? host : r->node->paused_until;
+}
+
 void
 client_read(struct world *w, unsigned reader)
 {
@@ -273,8 +291,14 @@ client_read(struct world *w, unsigned reader)
 		begin_read(w, reader);
 		return;
 	}
-	if (r->node->core == NULL || r->node->boot != r->boot) {
+	bool of_front = r->stage == STAGE_CACHE;
+	if (!of_front && (r->node->core == NULL || r->node->boot != r->boot)) {
 		next_read(w, reader); /* the connection broke */
+		return;
+	}
+	uint64_t paused = paused_until(r, of_front);
+	if (paused > w->now) {
+		world_at(w, paused - w->now, (struct event){.kind = EV_READER, .index = reader});
 		return;
 	}
 	switch (r->stage) {

@@ -1,4 +1,4 @@
-/* sim [--schedules N] [--seed S] [--jobs J] [--trace] [--verbose] */
+/* sim [--schedules N] [--seed S] [--jobs J] [--show N] [--trace] [--verbose] [--first] */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,10 +11,9 @@
 #include "tests/sim/sim.h"
 
 #define JOBS_MAX 64
-#define FAILURES_SHOWN 10
 
 struct options {
-	uint64_t schedules, seed;
+	uint64_t schedules, seed, show;
 	unsigned jobs;
 	bool trace, verbose, first;
 };
@@ -22,14 +21,15 @@ struct options {
 struct result {
 	struct totals totals;
 	uint64_t passed, failed;
+	uint64_t running; /* this seed; 0: none */
 };
 
 static void
 usage(void)
 {
-	fprintf(stderr,
-	    "usage: sim [--schedules N] [--seed S] [--jobs J] [--trace] [--verbose] [--first]\n"
-	    "  runs schedules S, S+1, ... S+N-1; --first ends at the first failure\n");
+	fprintf(stderr, "usage: sim [--schedules N] [--seed S] [--jobs J] [--trace] [--verbose] "
+			"[--first] [--show N]\n"
+			"  runs schedules S, S+1, ... S+N-1; --first ends at the first failure\n");
 	exit(2);
 }
 
@@ -46,12 +46,14 @@ number(const char *text)
 static struct options
 parse(char **argv)
 {
-	struct options o = {.schedules = 1000, .seed = 1, .jobs = 1};
+	struct options o = {.schedules = 1000, .seed = 1, .jobs = 1, .show = 10};
 	for (char **a = argv + 1; *a != NULL; a++) {
 		if (strcmp(*a, "--schedules") == 0)
 			o.schedules = number(*++a);
 		else if (strcmp(*a, "--seed") == 0)
 			o.seed = number(*++a);
+		else if (strcmp(*a, "--show") == 0)
+			o.show = number(*++a);
 		else if (strcmp(*a, "--jobs") == 0)
 			o.jobs = (unsigned)number(*++a);
 		else if (strcmp(*a, "--trace") == 0)
@@ -76,15 +78,18 @@ run_job(const struct options *o, unsigned job, struct result *r)
 {
 	for (uint64_t i = job; i < o->schedules; i += o->jobs) {
 		char why[256];
+		r->running = o->seed + i;
 		if (schedule_run(o->seed + i, o->trace, &r->totals, why)) {
 			r->passed++;
 			continue;
 		}
-		if (r->failed++ < FAILURES_SHOWN)
+		if (r->failed++ < o->show)
 			printf("FAILED seed %" PRIu64 ": %s\n", o->seed + i, why);
+		fflush(stdout);
 		if (o->first)
 			break;
 	}
+	r->running = 0;
 	fflush(stdout);
 }
 
@@ -92,7 +97,7 @@ run_job(const struct options *o, unsigned job, struct result *r)
 static int
 run_all(const struct options *o, struct result *results)
 {
-	if (o->jobs == 1) {
+	if (o->trace) {
 		run_job(o, 0, results);
 		return 0;
 	}
@@ -109,6 +114,11 @@ run_all(const struct options *o, struct result *results)
 	int status, rc = 0;
 	while (wait(&status) > 0)
 		rc |= status;
+	for (unsigned job = 0; job < o->jobs; job++) {
+		if (results[job].running != 0)
+			printf("FAILED seed %" PRIu64 ": it ended the simulator\n",
+			    results[job].running);
+	}
 	return rc == 0 ? 0 : -1;
 }
 
@@ -127,9 +137,16 @@ report(const struct options *o, const struct totals *t, double seconds)
 	printf("%" PRIu64 " schedules from seed %" PRIu64 " in %.1f s (%.0f/s), %.0f steps each\n",
 	    t->schedules, o->seed, seconds, (double)t->schedules / seconds,
 	    (double)t->steps / (double)(t->schedules ? t->schedules : 1));
-	printf("crashes %" PRIu64 ", disks lost %" PRIu64 ", sets changed %" PRIu64
+	printf("crashes %" PRIu64 ", disks lost %" PRIu64 ", gone %" PRIu64 ", pauses %" PRIu64
 	       ", messages lost %" PRIu64 "\n",
-	    t->crashes, t->wipes, t->takeovers, t->lost);
+	    t->crashes, t->wipes, t->gone, t->pauses, t->lost);
+	printf("sets: shrunk %" PRIu64 ", grown %" PRIu64 ", other primary %" PRIu64
+	       "; loads %" PRIu64 ", stores set aside %" PRIu64 ", histories replaced %" PRIu64
+	       "\n",
+	    t->shrinks, t->grows, t->terms, t->loads, t->abandoned, t->replaced);
+	printf("commands %" PRIu64 ", done: min %" PRIu64 ", add %" PRIu64 ", remove %" PRIu64
+	       ", hand over %" PRIu64 ", promote %" PRIu64 "\n",
+	    t->commands, t->done[0], t->done[1], t->done[2], t->done[3], t->done[4]);
 	printf("reads %" PRIu64 " (%" PRIu64 " from the cache), refused %" PRIu64
 	       "; writes decided %" PRIu64 ", unknown %" PRIu64 ", not applied %" PRIu64 "\n",
 	    t->reads, t->hits, t->refused_reads, t->decided, t->unknown, t->not_applied);

@@ -1,4 +1,5 @@
 /* A replica: the core with a gate, a disk, a cache and an inbox, as the workers drive it. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,17 +8,39 @@
 
 #define NEVER SIZE_MAX
 
-/* Every machine has its own idea of the time. */
-static uint64_t
-clock_offset(const struct node *n)
+#define WALL 1700000000000u
+
+uint64_t
+node_now(const struct node *n)
 {
-	return 1000003u * n->id;
+	return host_now(n->world, n->host);
 }
 
-static uint64_t
-clock_now(const struct node *n)
+bool
+node_alive(const struct node *n)
 {
-	return n->world->now / SIM_MS + clock_offset(n);
+	return n->core != NULL;
+}
+
+bool
+node_paused(const struct node *n)
+{
+	const struct world *w = n->world;
+	return w->now < n->paused_until || w->now < w->hosts[n->host].paused_until;
+}
+
+bool
+node_serves(const struct node *n)
+{
+	return n->core != NULL && node_now(n) < gate_open_until(n->gate);
+}
+
+struct core_status
+node_status(const struct node *n)
+{
+	struct core_status status;
+	core_status(n->core, &status);
+	return status;
 }
 
 static void
@@ -32,13 +55,72 @@ take_actions(struct node *n, const struct core_actions *list)
 		n->crash_at = random_below(&w->random, list->count);
 }
 
+/* ---- What a process does besides ---- */
+
+/* As replica/perform.c: one that has a history belongs to its host's cache. */
 static void
-cache_join_again(struct node *n)
+join_cache(struct node *n)
 {
 	struct cache *cache = n->world->hosts[n->host].cache;
-	if (n->joined && !cache_joined(cache, n->id, n->incarnation.bytes))
+	if (!uuid_is_nil(&n->incarnation) && !cache_joined(cache, n->id, n->incarnation.bytes))
 		cache_join(cache, n->id, n->incarnation.bytes, n->disk.live.log_len);
 }
+
+static void
+extend_cache(struct node *n)
+{
+	struct cache *cache = n->world->hosts[n->host].cache;
+	uint64_t now = node_now(n), until = now + CORE_LEASE_MS;
+	if (until > gate_open_until(n->gate))
+		until = gate_open_until(n->gate);
+	if (until > now && cache_joined(cache, n->id, n->incarnation.bytes))
+		cache_extend(cache, until);
+}
+
+/* As replica/replicator.c: waits a little for those that are catching up or being loaded. */
+static uint64_t
+keep_from(const struct node *n, const struct core_status *s)
+{
+	uint64_t keep = n->world->mood.keep;
+	uint64_t most = s->applied > 2 * keep ? s->applied - 2 * keep : 0;
+	uint64_t from = s->applied > keep ? s->applied - keep : 0;
+	for (unsigned i = 0; i < s->peer_count; i++) {
+		uint64_t has = s->peers[i].loading ? 0 : s->peers[i].last.seq;
+		if (s->peers[i].reachable && has < from)
+			from = has > most ? has : most;
+	}
+	return from;
+}
+
+static void
+prune(struct node *n)
+{
+	const struct store *s = &n->disk.live;
+	if (s->log_first == 0 || s->log_first > s->log_len ||
+	    s->log_first + n->world->mood.keep > s->applied)
+		return;
+	struct core_status status = node_status(n);
+	uint64_t from = keep_from(n, &status);
+	if (from > s->log_first)
+		disk_write(&n->disk, (struct record){.kind = REC_PRUNE, .seq = from});
+}
+
+void
+node_chores(struct node *n)
+{
+	uint64_t next = SIM_CHORES * SIM_MS;
+	if (node_paused(n) || n->todo != NULL) {
+		next = 5 * SIM_MS; /* one thread: not before it has finished */
+	} else {
+		join_cache(n);
+		prune(n);
+		extend_cache(n);
+	}
+	world_at(
+	    n->world, next, (struct event){.kind = EV_CHORES, .index = n->id, .boot = n->boot});
+}
+
+/* ---- Carrying out actions ---- */
 
 static void
 floors_raise(struct node *n, const struct core_action *a)
@@ -52,13 +134,14 @@ floors_raise(struct node *n, const struct core_action *a)
 static void
 append(struct node *n, const struct core_action *a)
 {
+	const struct store *s = &n->disk.live;
 	for (size_t i = 0; i < a->count; i++) {
 		struct entry *e = oracle_prepared(n->world, a->entries[i]);
 		if (e == NULL)
 			return;
-		if (e->at.seq != n->disk.live.log_len + 1) {
+		if (e->at.seq != s->log_len + 1 || !position_equal(e->prev, disk_end(s))) {
 			oracle_fail(n->world, "replica %u appends %lu after %lu", n->id,
-			    (unsigned long)e->at.seq, (unsigned long)n->disk.live.log_len);
+			    (unsigned long)e->at.seq, (unsigned long)s->log_len);
 			return;
 		}
 		disk_write(
@@ -69,14 +152,41 @@ append(struct node *n, const struct core_action *a)
 static void
 apply(struct node *n, const struct core_action *a)
 {
-	for (size_t i = 0; i < a->count && !n->world->oracle.failed; i++) {
-		struct entry *e = oracle_prepared(n->world, a->entries[i]);
-		if (e == NULL)
+	struct entry *entries[SIM_LOG];
+	for (size_t i = 0; i < a->count; i++) {
+		entries[i] = oracle_prepared(n->world, a->entries[i]);
+		if (entries[i] == NULL)
 			return;
-		oracle_applied(n, e);
-		disk_write(
-		    &n->disk, (struct record){.kind = REC_APPLY, .seq = e->at.seq, .entry = e});
 	}
+	oracle_applied(n, entries, a->count);
+	for (size_t i = 0; i < a->count && !n->world->oracle.failed; i++)
+		disk_write(&n->disk,
+		    (struct record){
+			.kind = REC_APPLY, .seq = entries[i]->at.seq, .entry = entries[i]});
+	gate_set_applied(n->gate, n->disk.live.applied);
+}
+
+static void
+load(struct node *n, const struct core_action *a)
+{
+	struct record r = {.kind = REC_LOAD, .rows_len = a->rows_len};
+	if (n->disk.live.log_len != 0 || a->rows_len > sizeof(r.rows)) {
+		oracle_fail(n->world, "replica %u loads into a store with a log", n->id);
+		return;
+	}
+	memcpy(r.rows, a->rows, a->rows_len);
+	disk_write(&n->disk, r);
+}
+
+static void
+loaded(struct node *n, const struct core_action *a)
+{
+	n->world->totals->loads++;
+	memcpy(&n->disk.loaded_set, a->loaded.set, sizeof(n->disk.loaded_set));
+	disk_write(&n->disk, (struct record){.kind = REC_LOADED,
+				 .base = a->loaded.base,
+				 .seq = a->loaded.until,
+				 .set = &n->disk.loaded_set});
 	gate_set_applied(n->gate, n->disk.live.applied);
 }
 
@@ -106,39 +216,122 @@ mark(struct node *n, const struct core_action *a)
 static void
 save(struct node *n, const struct core_action *a)
 {
+	if (!uuid_equal(&n->incarnation, &a->save.incarnation))
+		oracle_began(n, a->save.incarnation, a->save.formerly);
 	n->incarnation = a->save.incarnation;
-	disk_write(&n->disk, (struct record){.kind = REC_SAVE,
-				 .promised = a->save.promised,
-				 .incarnation = a->save.incarnation});
+	n->formerly = a->save.formerly;
+	disk_write(&n->disk, (struct record){.kind = REC_SAVE, .save = a->save});
+	join_cache(n);
+}
+
+static void
+send_message(struct node *n, const struct message *m)
+{
+	bool known = m->to <= SIM_NODES && (message_is_answer(m) || n->addressed[m->to]);
+	if (!known) {
+		oracle_fail(n->world, "replica %u sends to %u, but not where to", n->id, m->to);
+		return;
+	}
+	if (m->kind == MSG_APPEND)
+		oracle_leads(n, m->epoch);
+	net_send(n->world, m);
+}
+
+static void
+learn_address(struct node *n, const struct core_action *a)
+{
+	char expected[SET_ADDRESS];
+	node_address(a->peer.id, expected);
+	if (a->peer.id == 0 || a->peer.id > SIM_NODES || strcmp(a->peer.address, expected) != 0)
+		oracle_fail(n->world, "replica %u is told that %u is at %s", n->id, a->peer.id,
+		    a->peer.address);
+	else
+		n->addressed[a->peer.id] = true;
+}
+
+static void
+open_gate(struct node *n, const struct core_action *a)
+{
+	gate_set_open(n->gate, a->gate.open, a->gate.until);
+	oracle_opened(n);
+	extend_cache(n);
+}
+
+static void
+trace_message(const struct node *n, const struct message *m)
+{
+	static const char *const kinds[] = {"?", "PROMISE", "PROMISED", "FETCH", "FETCHED",
+	    "APPEND", "APPENDED", "LOAD", "LOADED", "HELLO", "HELLOED", "HAND_OVER", "HANDED"};
+	static const char *const verdicts[] = {
+	    "", " OLD_EPOCH", " GAP", " OTHER_HISTORY", " SUPERSEDED"};
+	world_trace(n->world,
+	    "  %u SEND to %u: %s%s #%lu epoch %u.%u prev %u.%u/%lu last %u.%u/%lu commit "
+	    "%u.%u/%lu, "
+	    "%zu entries, chunk %u, granted %lu",
+	    n->id, m->to, kinds[m->kind], verdicts[m->verdict], (unsigned long)m->request,
+	    m->epoch.counter, m->epoch.replica, m->prev.epoch.counter, m->prev.epoch.replica,
+	    (unsigned long)m->prev.seq, m->last.epoch.counter, m->last.epoch.replica,
+	    (unsigned long)m->last.seq, m->commit.epoch.counter, m->commit.epoch.replica,
+	    (unsigned long)m->commit.seq, m->entry_count, m->chunk, (unsigned long)m->granted);
+}
+
+static void
+trace_set(const struct node *n, const struct entry *e)
+{
+	struct set s;
+	char text[128];
+	size_t len = 0;
+	if (e->kind != ENTRY_SET || set_decode(e->effects, e->effects_len, &s) != 0)
+		return;
+	for (uint32_t i = 0; i < s.count; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, " %u%s", s.member[i].id,
+		    s.member[i].in_sync ? "" : "(away)");
+	world_trace(n->world, "    set%s, primary %u, min %u, wanted %u%s", text, s.primary, s.min,
+	    s.wanted, s.forced ? ", forced" : "");
 }
 
 static void
 trace_action(const struct node *n, const struct core_action *a)
 {
-	static const char *const kinds[] = {"SAVE", "APPEND", "TRUNCATE", "FLUSH", "MARK", "FLOOR",
-	    "FLOOR_ALL", "SEND", "APPLY", "ANSWER", "GATE"};
-	static const char *const messages[] = {
-	    "?", "PROMISE", "PROMISED", "FETCH", "FETCHED", "APPEND", "APPENDED"};
-	static const char *const verdicts[] = {"", " OLD_EPOCH", " GAP", " OTHER_HISTORY"};
-	const struct message *m = &a->message;
-	unsigned long seq = a->seq;
+	static const char *const kinds[] = {"PEER", "SAVE", "APPEND", "TRUNCATE", "FLUSH", "MARK",
+	    "FLOOR", "FLOOR_ALL", "SEND", "APPLY", "ANSWER", "GATE", "LOAD", "LOADED", "TOLD",
+	    "ABANDON"};
 
-	if (a->kind == ACT_SEND)
-		world_trace(n->world,
-		    "  %u SEND to %u: %s%s #%lu epoch %u.%u prev %u/%lu last %u/%lu commit %u/%lu, "
-		    "%zu entries",
-		    n->id, m->to, messages[m->kind], verdicts[m->verdict],
-		    (unsigned long)m->request, m->epoch.counter, m->epoch.replica,
-		    m->prev.epoch.counter, (unsigned long)m->prev.seq, m->last.epoch.counter,
-		    (unsigned long)m->last.seq, m->commit.epoch.counter,
-		    (unsigned long)m->commit.seq, m->entry_count);
-	else if (a->kind == ACT_APPEND || a->kind == ACT_MARK || a->kind == ACT_FLOOR ||
-		 a->kind == ACT_APPLY)
-		world_trace(n->world, "  %u %s %zu entries from %u/%lu", n->id, kinds[a->kind],
-		    a->count, a->entries[0]->at.epoch.counter,
+	switch (a->kind) {
+	case ACT_SEND:
+		trace_message(n, &a->message);
+		break;
+	case ACT_APPEND:
+	case ACT_MARK:
+	case ACT_FLOOR:
+	case ACT_APPLY:
+		world_trace(n->world, "  %u %s %zu entries from %u.%u/%lu", n->id, kinds[a->kind],
+		    a->count, a->entries[0]->at.epoch.counter, a->entries[0]->at.epoch.replica,
 		    (unsigned long)a->entries[0]->at.seq);
-	else
-		world_trace(n->world, "  %u %s %lu", n->id, kinds[a->kind], seq);
+		for (size_t i = 0; a->kind == ACT_APPEND && i < a->count; i++)
+			trace_set(n, a->entries[i]);
+		break;
+	case ACT_SAVE:
+		world_trace(n->world, "  %u SAVE %u.%u, history %u", n->id,
+		    a->save.promised.counter, a->save.promised.replica,
+		    a->save.incarnation.bytes[0]);
+		break;
+	case ACT_GATE:
+		world_trace(n->world, "  %u GATE %s, until %lu, now %lu", n->id,
+		    a->gate.open ? "open" : "closed", (unsigned long)a->gate.until,
+		    (unsigned long)node_now(n));
+		break;
+	case ACT_LOADED:
+		world_trace(n->world, "  %u LOADED from %lu until %lu", n->id,
+		    (unsigned long)a->loaded.base.seq, (unsigned long)a->loaded.until);
+		break;
+	case ACT_TRUNCATE:
+	case ACT_FLOOR_ALL:
+		world_trace(n->world, "  %u %s %lu", n->id, kinds[a->kind], (unsigned long)a->seq);
+		break;
+	default:
+		world_trace(n->world, "  %u %s", n->id, kinds[a->kind]);
+	}
 }
 
 static void
@@ -147,6 +340,9 @@ carry_out(struct node *n, const struct core_action *a)
 	if (n->world->trace)
 		trace_action(n, a);
 	switch (a->kind) {
+	case ACT_PEER:
+		learn_address(n, a);
+		break;
 	case ACT_SAVE:
 		save(n, a);
 		break;
@@ -170,10 +366,9 @@ carry_out(struct node *n, const struct core_action *a)
 		break;
 	case ACT_FLOOR_ALL:
 		cache_join(n->world->hosts[n->host].cache, n->id, n->incarnation.bytes, a->seq);
-		n->joined = true;
 		break;
 	case ACT_SEND:
-		net_send(n->world, &a->message);
+		send_message(n, &a->message);
 		break;
 	case ACT_APPLY:
 		apply(n, a);
@@ -182,9 +377,21 @@ carry_out(struct node *n, const struct core_action *a)
 		answer(n, a);
 		break;
 	case ACT_GATE:
-		gate_set_open(n->gate, a->open);
-		if (a->open)
-			n->behind = false;
+		open_gate(n, a);
+		break;
+	case ACT_LOAD:
+		load(n, a);
+		break;
+	case ACT_LOADED:
+		loaded(n, a);
+		break;
+	case ACT_TOLD:
+		operator_told(n, a->told.ticket, a->told.result);
+		break;
+	case ACT_ABANDON:
+		oracle_abandoned(n);
+		n->world->totals->abandoned++;
+		node_lose_disk(n);
 		break;
 	}
 }
@@ -208,11 +415,10 @@ static void
 step(struct node *n, struct input in)
 {
 	struct world *w = n->world;
-	uint64_t now = clock_now(n), wall = now + 1700000000000u;
+	uint64_t now = node_now(n), wall = now + WALL;
 	struct message m;
 	struct op *op;
 
-	cache_join_again(n);
 	switch (in.kind) {
 	case INPUT_MESSAGE:
 		if (message_decode(in.packet->bytes, in.packet->len, &m) != 0) {
@@ -230,6 +436,9 @@ step(struct node *n, struct input in)
 	case INPUT_SEND_FAILED:
 		take_actions(n, core_send_failed(n->core, now, wall, in.peer, in.request));
 		break;
+	case INPUT_COMMAND:
+		take_actions(n, core_command(n->core, now, wall, &w->admin.command));
+		break;
 	}
 }
 
@@ -240,8 +449,8 @@ sleep_until_deadline(struct node *n)
 	uint64_t deadline = core_deadline(n->core), now = n->world->now;
 	if (deadline == UINT64_MAX)
 		return;
-	uint64_t at = (deadline - clock_offset(n)) * SIM_MS;
-	if (deadline <= clock_offset(n) || at < now)
+	uint64_t at = host_when(n->world, n->host, deadline);
+	if (at < now)
 		at = now;
 	if (n->tick_at == at && at > now)
 		return;
@@ -274,6 +483,8 @@ finish_actions(struct node *n)
 		n->waited = false;
 		n->todo_next++;
 		carry_out(n, a);
+		if (n->core == NULL)
+			return false; /* it was abandoned */
 	}
 	n->todo = NULL;
 	return true;
@@ -282,6 +493,8 @@ finish_actions(struct node *n)
 void
 node_run(struct node *n)
 {
+	if (node_paused(n))
+		return; /* it goes on where it was, later */
 	while (n->core != NULL && !n->world->oracle.failed) {
 		if (n->todo != NULL && !finish_actions(n))
 			return;
@@ -301,10 +514,11 @@ node_tick(struct node *n)
 {
 	if (n->todo != NULL)
 		return; /* busy: it will look at its deadline when it is not */
-	uint64_t now = clock_now(n);
 	n->tick_at = 0;
-	cache_join_again(n);
-	take_actions(n, core_tick(n->core, now, now + 1700000000000u));
+	if (node_paused(n))
+		return;
+	uint64_t now = node_now(n);
+	take_actions(n, core_tick(n->core, now, now + WALL));
 	node_run(n);
 }
 
@@ -314,8 +528,23 @@ node_input(struct node *n, struct input in)
 	n->inbox[(n->inbox_head + n->inbox_count++) % SIM_INBOX] = in;
 	if (in.kind == INPUT_OP)
 		n->tickets[n->ticket_count++] = in.ticket;
-	if (n->todo == NULL)
+	if (n->todo == NULL && !node_paused(n))
 		node_run(n);
+}
+
+void
+node_pause(struct node *n, uint64_t us)
+{
+	TRACE(n->world, "replica %u pauses for %lu ms", n->id, (unsigned long)us / SIM_MS);
+	n->world->totals->pauses++;
+	n->paused_until = n->world->now + us;
+	world_at(n->world, us, (struct event){.kind = EV_RUN, .index = n->id, .boot = n->boot});
+}
+
+void
+node_address(uint32_t id, char text[SET_ADDRESS])
+{
+	snprintf(text, SET_ADDRESS, "replica-%u:80", id);
 }
 
 void
@@ -323,41 +552,38 @@ node_start(struct node *n)
 {
 	struct world *w = n->world;
 	struct core_durable durable;
+	if ((w->hosts[n->host].expected >> n->id & 1) == 0)
+		host_format(w, n->host); /* a segment waits for all replicas of its host */
 	disk_load(&n->disk, &durable);
 	n->boot = ++w->boots;
 	struct core_config config = {
 	    .self = n->id,
-	    .role = n->role,
+	    .first = w->first,
 	    .boot = n->boot,
 	    .machine = &n->machine,
 	};
 	memcpy(config.incarnation_if_new.bytes, &n->boot, sizeof(n->boot));
-	for (unsigned i = 0; i < w->mood.nodes; i++) {
-		if (w->nodes[i].member)
-			config.members[config.member_count++] = w->nodes[i].id;
-	}
 	n->gate = gate_new();
 	gate_set_applied(n->gate, n->disk.live.applied);
-	n->incarnation = n->disk.live.incarnation;
-	n->joined = false;
+	n->incarnation = n->disk.live.pledge.incarnation;
+	n->formerly = n->disk.live.pledge.formerly;
 	n->waited = false;
 	n->tick_at = 0;
+	n->paused_until = 0;
+	memset(n->addressed, 0, sizeof(n->addressed));
 	n->core = core_new(&config, &durable);
-	TRACE(w, "replica %u starts as %s, boot %lu, log %lu, applied %lu", n->id,
-	    n->role == CORE_PRIMARY ? "primary" : "backup", (unsigned long)n->boot,
-	    (unsigned long)n->disk.live.log_len, (unsigned long)n->disk.live.applied);
-	take_actions(n, core_start(n->core, clock_now(n)));
+	TRACE(w, "replica %u starts, boot %lu, log %lu, applied %lu, now %lu", n->id,
+	    (unsigned long)n->boot, (unsigned long)n->disk.live.log_len,
+	    (unsigned long)n->disk.live.applied, (unsigned long)node_now(n));
+	world_at(w, 0, (struct event){.kind = EV_CHORES, .index = n->id, .boot = n->boot});
+	take_actions(n, core_start(n->core, node_now(n)));
 	node_run(n);
 }
 
-void
-node_crash(struct node *n)
+/* The process is gone, with all that was under way in it. */
+static void
+end_process(struct node *n)
 {
-	struct world *w = n->world;
-	if (n->core == NULL)
-		return;
-	TRACE(w, "replica %u crashes", n->id);
-	w->totals->crashes++;
 	core_free(n->core);
 	gate_free(n->gate);
 	n->core = NULL;
@@ -369,10 +595,41 @@ node_crash(struct node *n)
 		n->inbox_head = (n->inbox_head + 1) % SIM_INBOX;
 	}
 	while (n->ticket_count > 0)
-		client_lost(w, n->tickets[--n->ticket_count]);
+		client_lost(n->world, n->tickets[--n->ticket_count]);
+	operator_lost(n);
+}
+
+static void
+start_later(struct node *n)
+{
+	struct world *w = n->world;
+	uint64_t most = random_chance(&w->random, 100) ? 3000 : 200;
+	world_at(w, random_between(&w->random, 1, most) * SIM_MS,
+	    (struct event){.kind = EV_START, .index = n->id});
+}
+
+void
+node_crash(struct node *n)
+{
+	struct world *w = n->world;
+	if (n->core == NULL)
+		return;
+	TRACE(w, "replica %u crashes", n->id);
+	w->totals->crashes++;
+	end_process(n);
 	disk_crash(&n->disk, &w->random);
 	oracle_survived(n);
-	world_at(w,
-	    random_between(&w->random, 1, random_chance(&w->random, 100) ? 3000 : 200) * SIM_MS,
-	    (struct event){.kind = EV_START, .index = n->id});
+	start_later(n);
+}
+
+void
+node_lose_disk(struct node *n)
+{
+	TRACE(n->world, "replica %u loses its disk", n->id);
+	if (n->core != NULL) {
+		end_process(n);
+		start_later(n);
+	}
+	disk_wipe(&n->disk);
+	n->amnesia = true;
 }

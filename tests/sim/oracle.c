@@ -48,86 +48,161 @@ oracle_truncated(struct node *n, uint64_t seq)
 		oracle_fail(n->world, "replica %u drops an applied entry, %" PRIu64, n->id, seq);
 }
 
-/* I1: committed anywhere is prepared, durably, on every replica in sync. */
-static bool
-holds(const struct node *n, uint64_t seq, const struct entry *e)
+/* I2: one process speaks as an epoch's primary. */
+void
+oracle_leads(struct node *n, struct epoch e)
 {
-	const struct store *s = &n->disk.durable;
-	return seq <= s->log_len && s->log[seq - 1] == e;
+	struct world *w = n->world;
+	struct oracle *o = &w->oracle;
+	if (e.replica != n->id) {
+		oracle_fail(w, "replica %u leads in the name of %u", n->id, e.replica);
+		return;
+	}
+	for (size_t i = o->term_count; i-- > 0;) {
+		if (epoch_compare(o->terms[i].epoch, e) != 0 ||
+		    !uuid_equal(&o->terms[i].incarnation, &n->incarnation))
+			continue;
+		if (o->terms[i].boot != n->boot)
+			oracle_fail(w, "I2: epoch %u.%u has two primaries", e.counter, e.replica);
+		return;
+	}
+	if (o->term_count == SIM_LOG) {
+		oracle_fail(w, "epochs without end");
+		return;
+	}
+	o->terms[o->term_count].epoch = e;
+	o->terms[o->term_count].incarnation = n->incarnation;
+	o->terms[o->term_count++].boot = n->boot;
 }
 
+bool
+oracle_current(const struct node *n)
+{
+	return uuid_equal(&n->incarnation, &n->world->oracle.incarnation);
+}
+
+/* Entries follow each other by .prev, so who has the last that is committed has all. */
+static bool
+has_committed(const struct store *s, const struct oracle *o)
+{
+	uint64_t seq = o->committed_count;
+	if (seq == 0)
+		return true;
+	if (s->partial_until == UINT64_MAX || seq > s->log_len)
+		return false;
+	const struct entry *last = o->committed[seq - 1];
+	if (seq <= s->base.seq)
+		return seq < s->base.seq || position_equal(s->base, last->at);
+	return s->log[seq - 1] == last;
+}
+
+/* I1: committed anywhere is prepared, durably, on every replica in sync. */
 void
 oracle_survived(struct node *n)
 {
 	const struct oracle *o = &n->world->oracle;
-	if (!n->member || n->behind)
+	if (!oracle_current(n) || o->committed_count == 0)
 		return;
-	for (uint64_t seq = o->committed_count; seq > 0; seq--) {
-		if (!holds(n, seq, o->committed[seq - 1])) {
-			oracle_fail(n->world,
-			    "I1: committed entry %" PRIu64 " is not on the disk of replica %u", seq,
-			    n->id);
-			return;
-		}
-	}
+	if (has_committed(&n->disk.durable, o))
+		n->amnesia = false;
+	else if (!n->amnesia && set_in_sync(&o->table.set, n->id))
+		oracle_fail(n->world,
+		    "I1: committed entry %" PRIu64 " is not on the disk of replica %u",
+		    o->committed_count, n->id);
+}
+
+/* I6: whoever may still read has what is committed, prepared at least. */
+static void
+check_reader_knows(struct node *n)
+{
+	struct world *w = n->world;
+	if (node_serves(n) && oracle_current(n) && !has_committed(&n->disk.live, &w->oracle))
+		oracle_fail(w, "I6: replica %u may read, but lacks entry %" PRIu64, n->id,
+		    w->oracle.committed_count);
+}
+
+void
+oracle_opened(struct node *n)
+{
+	check_reader_knows(n);
 }
 
 static void
-check_prepared_everywhere(struct world *w, const struct entry *e)
+check_prepared_everywhere(struct node *n)
 {
+	struct world *w = n->world;
+	struct set space;
+	const struct set *s = disk_set(&n->disk.live, &space);
 	for (unsigned i = 0; i < w->mood.nodes; i++) {
-		const struct node *n = &w->nodes[i];
-		if (n->member && !n->behind && !holds(n, e->at.seq, e))
+		struct node *m = &w->nodes[i];
+		bool bound = s != NULL && set_in_sync(s, m->id) && oracle_current(m);
+		if (bound && !m->amnesia && !has_committed(&m->disk.durable, &w->oracle))
 			oracle_fail(w, "I1: entry %" PRIu64 " is committed but not on replica %u",
-			    e->at.seq, n->id);
-	}
-}
-
-/* The outcome must be what the operation does after all that was committed before it. */
-static void
-check_outcome(struct world *w, const struct entry *e)
-{
-	struct oracle *o = &w->oracle;
-	unsigned op = shop_op(&e->op_id);
-	if (o->table.decided[op] != 0)
-		oracle_fail(w, "operation %u has two effects", op);
-	if (w->ops[op].denied)
-		oracle_fail(w, "operation %u is committed after NOT_APPLIED", op);
-	struct table expected = o->table;
-	int64_t left = shop_execute(&expected, w->ops[op].book, w->ops[op].delta);
-	shop_apply(&o->table, e);
-	if (o->table.answers[op] != left)
-		oracle_fail(w, "operation %u was decided on other rows", op);
-	for (unsigned k = 0; k < SIM_KEYS; k++) {
-		if (o->table.rows[k].stock != expected.rows[k].stock)
-			oracle_fail(w, "operation %u made wrong rows", op);
-		if (o->table.rows[k].version == e->at.seq) {
-			o->is_version[k][e->at.seq] = true;
-			o->history[k][e->at.seq] = o->table.rows[k].stock;
-		}
+			    w->oracle.committed_count, m->id);
+		check_reader_knows(m);
 	}
 }
 
 /* I4: tables contain only committed entries; all agree which those are. */
+static void
+check_applied(struct node *n, struct entry *e)
+{
+	struct oracle *o = &n->world->oracle;
+	uint64_t seq = e->at.seq;
+	if (seq > o->committed_count)
+		history_commit(n->world, e);
+	else if (o->committed[seq - 1] != e)
+		oracle_fail(n->world, "I4: replica %u applies another entry %" PRIu64, n->id, seq);
+}
+
 void
-oracle_applied(struct node *n, struct entry *e)
+oracle_applied(struct node *n, struct entry *const *entries, size_t count)
 {
 	struct world *w = n->world;
 	struct oracle *o = &w->oracle;
-	uint64_t seq = e->at.seq;
-	if (seq != n->disk.live.applied + 1) {
-		oracle_fail(w, "replica %u applies %" PRIu64 " out of order", n->id, seq);
+	uint64_t before = o->committed_count, next = n->disk.live.applied + 1;
+	if (entries[0]->at.seq != next || next + count - 1 > n->disk.live.log_len) {
+		oracle_fail(
+		    w, "replica %u applies %" PRIu64 " out of order", n->id, entries[0]->at.seq);
 		return;
 	}
-	if (seq <= o->committed_count) {
-		if (o->committed[seq - 1] != e)
-			oracle_fail(w, "I4: replica %u applies another entry %" PRIu64, n->id, seq);
-		return;
+	if (!oracle_current(n)) {
+		if (!uuid_equal(&n->formerly, &o->incarnation))
+			return; /* a history that was given up */
+		history_replace(n);
+		before = o->committed_count;
 	}
-	o->committed[o->committed_count++] = e;
-	TRACE(w, "entry %" PRIu64 " (op %u) is committed", seq, shop_op(&e->op_id));
-	check_prepared_everywhere(w, e);
-	check_outcome(w, e);
+	for (size_t i = 0; i < count && !o->failed; i++)
+		check_applied(n, entries[i]);
+	if (o->committed_count > before)
+		check_prepared_everywhere(n);
+}
+
+/* A history begins once, unless the operator says that it may be replaced. */
+void
+oracle_began(struct node *n, struct uuid incarnation, struct uuid formerly)
+{
+	struct world *w = n->world;
+	struct oracle *o = &w->oracle;
+	if (memcmp(incarnation.bytes, &n->boot, sizeof(n->boot)) != 0)
+		return; /* it joins one */
+	TRACE(w, "replica %u begins a history", n->id);
+	if (uuid_is_nil(&formerly)) {
+		if (o->committed_count > 0)
+			oracle_fail(w, "replica %u begins another history", n->id);
+		o->incarnation = incarnation;
+	} else if (!w->admin.loss_accepted) {
+		oracle_fail(w, "replica %u replaces the history, unasked", n->id);
+	}
+}
+
+/* Only what nobody needs is set aside. */
+void
+oracle_abandoned(struct node *n)
+{
+	const struct oracle *o = &n->world->oracle;
+	if (oracle_current(n) && !n->amnesia && set_in_sync(&o->table.set, n->id))
+		oracle_fail(n->world, "I1: replica %u is in sync and abandons its store", n->id);
 }
 
 /* I5: acknowledged is committed, and every repeat gets the same answer. */
@@ -154,8 +229,9 @@ check_acknowledged(struct world *w, unsigned op, const uint8_t *answer, size_t l
 static bool
 in_log(const struct node *n, unsigned op)
 {
-	for (uint64_t i = 0; i < n->disk.live.log_len; i++) {
-		if (shop_op(&n->disk.live.log[i]->op_id) == op)
+	const struct store *s = &n->disk.live;
+	for (uint64_t i = s->base.seq; i < s->log_len; i++) {
+		if (s->log[i]->kind == ENTRY_OPERATION && shop_op(&s->log[i]->op_id) == op)
 			return true;
 	}
 	return false;
@@ -167,6 +243,8 @@ oracle_answered(
 {
 	struct world *w = n->world;
 	struct sim_op *state = &w->ops[op];
+	if (!oracle_current(n) && w->oracle.replaced)
+		return;
 	switch (result) {
 	case CORE_DECIDED:
 	case CORE_REPLAYED:
@@ -185,17 +263,37 @@ oracle_answered(
 	}
 }
 
+/* The replica asked, or its host's cache, still shows the history that was given up. */
+static bool
+of_the_past(struct world *w, const struct reader *r, bool cached)
+{
+	struct oracle *o = &w->oracle;
+	if (!o->replaced)
+		return false;
+	if (!cached)
+		return r->overtaken || !oracle_current(r->node);
+	for (unsigned i = 0; i < w->mood.nodes; i++) {
+		const struct node *n = &w->nodes[i];
+		if (n->host == r->node->host &&
+		    cache_joined(w->hosts[n->host].cache, n->id, o->incarnation.bytes))
+			return r->overtaken;
+	}
+	return true;
+}
+
 /* Linearizable, key by key: never older than what was acknowledged or read before it began. */
 void
-oracle_read(struct world *w, const struct reader *r, const char *source)
+oracle_read(struct world *w, const struct reader *r, bool cached)
 {
 	struct oracle *o = &w->oracle;
 	uint64_t version = r->row.version;
+	if (of_the_past(w, r, cached))
+		return;
 	if (version < r->at_least)
 		oracle_fail(w,
 		    "stale read of key %u from %s of replica %u: version %" PRIu64 ", but %" PRIu64
 		    " was seen before",
-		    r->key, source, r->node->id, version, r->at_least);
+		    r->key, cached ? "the cache" : "the rows", r->node->id, version, r->at_least);
 	else if (version > o->committed_count || (version > 0 && !o->is_version[r->key][version]))
 		oracle_fail(w, "key %u read with a version that never was", r->key);
 	else if (version > 0 && o->history[r->key][version] != r->row.stock)
@@ -212,17 +310,18 @@ check_replica_at_rest(struct world *w, const struct node *n)
 	if (s->log_len != o->committed_count || s->applied != o->committed_count)
 		oracle_fail(w, "at rest replica %u is at %" PRIu64 ", not %" PRIu64, n->id,
 		    s->applied, o->committed_count);
-	else if (memcmp(&s->table, &o->table, sizeof(s->table)) != 0)
+	else if (!shop_same(&s->table, &o->table))
 		oracle_fail(w, "at rest replica %u has other tables", n->id);
+	else if (!oracle_current(n))
+		oracle_fail(w, "at rest replica %u is of another history", n->id);
 }
 
 void
 oracle_end(struct world *w)
 {
-	for (unsigned i = 0; i < w->mood.nodes; i++) {
-		if (w->nodes[i].member)
-			check_replica_at_rest(w, &w->nodes[i]);
-	}
+	const struct set *s = &w->oracle.table.set;
+	for (uint32_t i = 0; i < s->count; i++)
+		check_replica_at_rest(w, world_node(w, s->member[i].id));
 	for (unsigned op = 0; op < w->op_count; op++) {
 		bool decided = w->oracle.table.decided[op] != 0;
 		if (w->ops[op].acked && !decided)

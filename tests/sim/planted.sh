@@ -13,7 +13,7 @@ DIR=$(cd "${BUILD:-build}/planted" && pwd)
 bugs=$(sed -n 's/^#define PLANT_ARG_PLANT_\([A-Z0-9]*\) .*/\1/p' replica/core/plant.h)
 
 compile() {
-	"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -I"$TOP" -O1 "$@"
+	"${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -I"$TOP" -O1 -DNDEBUG "$@"
 }
 
 # Only replica/core and fcgi/cache differ from one to the next.

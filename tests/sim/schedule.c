@@ -1,4 +1,6 @@
 /* What goes wrong in a schedule, and when. */
+#include <string.h>
+
 #include "tests/sim/sim.h"
 
 static unsigned
@@ -15,7 +17,10 @@ static void
 draw_mood(struct world *w)
 {
 	struct mood *m = &w->mood;
-	m->nodes = PICK(w, 2, 2, 2, 3);
+	m->nodes = PICK(w, 2, 2, 3, 3, 4);
+	m->members = random_chance(&w->random, 700)
+			 ? m->nodes
+			 : (unsigned)random_between(&w->random, 1, m->nodes);
 	m->hosts = (unsigned)random_between(&w->random, 1, m->nodes);
 	m->writers = (unsigned)random_between(&w->random, 1, SIM_WRITERS);
 	m->readers = (unsigned)random_between(&w->random, 1, SIM_READERS);
@@ -24,34 +29,49 @@ draw_mood(struct world *w)
 	m->twice = PICK(w, 0, 0, 50, 200);
 	m->late = PICK(w, 0, 0, 20, 100);
 	m->crash_step = PICK(w, 0, 2, 5, 20);
-	m->crash_fault = PICK(w, 200, 500);
+	m->crash_fault = PICK(w, 0, 200, 500);
 	m->slow_disk = PICK(w, 0, 0, 0, 50);
 	m->yield = PICK(w, 0, 50, 300);
 	m->delay_us = PICK(w, 100, 1000, 20000);
 	m->fault_ms = PICK(w, 100, 300, 1000, 2000);
-	m->calm_at = random_between(&w->random, 500, 15000) * SIM_MS;
-	m->wipes = random_chance(&w->random, 200);
-	m->takeovers = random_chance(&w->random, 200);
+	m->operator_ms = PICK(w, 0, 200, 500, 1000, 2000);
+	m->keep = PICK(w, 3, 5, 10, 20);
+	m->chunk = PICK(w, 1, 2);
+	m->calm_at = random_between(&w->random, 500, 12000) * SIM_MS;
+	m->wipes = random_chance(&w->random, 300);
 	m->cuts = random_chance(&w->random, 500);
+	m->pauses = random_chance(&w->random, 500);
+	m->losses = random_chance(&w->random, 100);
+	m->leavers = random_chance(&w->random, 150);
+}
+
+static void
+draw_first_set(struct world *w)
+{
+	w->first = (struct set){.primary = 1, .min = w->mood.members};
+	for (; w->first.count < w->mood.members; w->first.count++) {
+		struct set_member *m = &w->first.member[w->first.count];
+		m->id = w->first.count + 1;
+		m->in_sync = true;
+		node_address(m->id, m->address);
+	}
 }
 
 void
 schedule_begin(struct world *w)
 {
 	draw_mood(w);
+	draw_first_set(w);
 	for (unsigned i = 0; i < w->mood.nodes; i++) {
 		struct node *n = &w->nodes[i];
 		*n = (struct node){.world = w, .id = i + 1};
 		n->host = i % w->mood.hosts;
-		n->role = i == 0 ? CORE_PRIMARY : CORE_BACKUP;
-		n->member = true;
-		n->behind = i > 0;
 		n->machine = shop_machine(n);
 		world_at(w, random_between(&w->random, 0, 50) * SIM_MS,
 		    (struct event){.kind = EV_START, .index = n->id});
 	}
 	for (unsigned i = 0; i < w->mood.hosts; i++)
-		host_format(w, i);
+		host_boot(w, i);
 	for (unsigned i = 0; i < w->mood.writers; i++) {
 		w->writers[i].op = -1;
 		world_at(w, random_between(&w->random, 0, 100) * SIM_MS,
@@ -60,6 +80,9 @@ schedule_begin(struct world *w)
 	for (unsigned i = 0; i < w->mood.readers; i++)
 		world_at(w, random_between(&w->random, 0, 100) * SIM_MS,
 		    (struct event){.kind = EV_READER, .index = i});
+	if (w->mood.operator_ms > 0)
+		world_at(w, random_between(&w->random, 0, 1000) * SIM_MS,
+		    (struct event){.kind = EV_OPERATOR});
 	world_at(w, w->mood.fault_ms * SIM_MS / 2, (struct event){.kind = EV_FAULT});
 	world_at(w, w->mood.calm_at, (struct event){.kind = EV_CALM});
 }
@@ -79,7 +102,7 @@ power_cut(struct world *w)
 		if (w->nodes[i].host == host)
 			node_crash(&w->nodes[i]);
 	}
-	host_format(w, host);
+	host_boot(w, host);
 }
 
 static void
@@ -91,93 +114,107 @@ change_cuts(struct world *w)
 	}
 }
 
-/* A replica known to be complete. One without a history may not even know that there is one. */
+/* ---- What may be lost ---- */
+
 static bool
-trusted(const struct node *n)
+is_lost(const struct node *n)
 {
-	return n->member && !n->behind && !uuid_is_nil(&n->disk.durable.incarnation);
+	return n->gone || n->amnesia || n->disk.durable.partial_until != 0 ||
+	       uuid_is_nil(&n->disk.durable.pledge.incarnation);
 }
 
-/* A disk is replaced by an empty one; never the last complete one. */
+/* A promotion can do without min - 1 logs, by whichever of the sets that may be in force. */
+static bool
+enough_left(const struct world *w, const struct set *s, const struct node *without)
+{
+	unsigned lost = 0;
+	for (uint32_t i = 0; i < s->count; i++) {
+		const struct node *n = &w->nodes[s->member[i].id - 1];
+		lost += n == without || is_lost(n);
+	}
+	return lost < s->min;
+}
+
+/* The promise: no loss by the loss of any min - 1 stores at a time. A store that was lost counts
+ * until it holds again all that is committed. */
+bool
+schedule_can_spare(struct world *w, const struct node *n)
+{
+	const struct oracle *o = &w->oracle;
+	if (o->committed_count == 0 || !enough_left(w, &o->table.set, n))
+		return false;
+	for (unsigned i = 0; i < w->mood.nodes; i++) {
+		const struct node *m = &w->nodes[i];
+		struct set space;
+		const struct set *s = disk_set(&m->disk.durable, &space);
+		if (s != NULL && oracle_current(m) && !enough_left(w, s, n))
+			return false;
+		s = disk_set(&m->disk.live, &space);
+		if (s != NULL && oracle_current(m) && !enough_left(w, s, n))
+			return false;
+	}
+	return true;
+}
+
+/* For good: one at a time, until the operator has taken it out of the set. */
+bool
+schedule_leave(struct world *w, struct node *n)
+{
+	if (!w->mood.leavers)
+		return false;
+	for (unsigned i = 0; i < w->mood.nodes; i++) {
+		if (w->nodes[i].gone)
+			return false;
+	}
+	TRACE(w, "replica %u is gone for good", n->id);
+	n->gone = true;
+	w->totals->gone++;
+	return true;
+}
+
+/* A disk is replaced by an empty one, or the replica never comes back. */
 static void
 lose_disk(struct world *w)
 {
 	struct node *lost = any_node(w);
-	bool safe = false;
-	for (unsigned i = 0; i < w->mood.nodes; i++)
-		safe |= &w->nodes[i] != lost && trusted(&w->nodes[i]);
-	if (!safe || !lost->member)
+	if (lost->gone || !schedule_can_spare(w, lost))
 		return;
-	TRACE(w, "replica %u loses its disk", lost->id);
 	w->totals->wipes++;
 	w->forgetful = true;
-	node_crash(lost);
-	disk_wipe(&lost->disk);
-	lost->behind = true;
+	w->admin.may_lead = UINT32_MAX; /* a primary that lost its store hands over */
+	node_lose_disk(lost);
+	if (random_chance(&w->random, 300))
+		schedule_leave(w, lost);
 }
 
-static unsigned
-members_on(const struct world *w, unsigned host)
+/* ---- Faults ---- */
+
+static uint64_t
+pause_time(struct world *w)
 {
-	unsigned members = 0;
-	for (unsigned i = 0; i < w->mood.nodes; i++)
-		members |= w->nodes[i].host == host && w->nodes[i].member ? 1u << i : 0;
-	return members;
+	return random_between(&w->random, 10, random_chance(&w->random, 300) ? 5000 : 1500) *
+	       SIM_MS;
 }
 
 static void
-change_set(struct world *w, unsigned set, unsigned primary)
+pause_host(struct world *w)
 {
-	TRACE(w, "the operator changes the set to %x, primary %u", set, primary + 1);
-	unsigned before[SIM_NODES] = {0};
-	for (unsigned h = 0; h < w->mood.hosts; h++)
-		before[h] = members_on(w, h);
+	unsigned host = any_node(w)->host;
+	uint64_t us = pause_time(w);
+	TRACE(w, "host %u pauses for %lu ms", host, (unsigned long)us / SIM_MS);
+	w->hosts[host].paused_until = w->now + us;
 	for (unsigned i = 0; i < w->mood.nodes; i++) {
-		struct node *n = &w->nodes[i];
-		node_crash(n);
-		n->member = (set >> i & 1) != 0;
-		n->role = i == primary ? CORE_PRIMARY : CORE_BACKUP;
-		if (!n->member)
-			n->behind = true;
-		world_at(w, random_between(&w->random, 1, 100) * SIM_MS,
-		    (struct event){.kind = EV_START, .index = n->id});
+		const struct node *n = &w->nodes[i];
+		if (n->host == host)
+			world_at(
+			    w, us, (struct event){.kind = EV_RUN, .index = n->id, .boot = n->boot});
 	}
-	/* A segment waits for all replicas of its host, so another set needs another segment; one
-	 * that is left alone keeps its pages, old as they may get. */
-	for (unsigned h = 0; h < w->mood.hosts; h++) {
-		if (members_on(w, h) != 0 && members_on(w, h) != before[h])
-			host_format(w, h);
-	}
-	/* What a call was told of its operation may now be overruled by a log that was away. */
-	w->forgetful = true;
-	for (unsigned i = 0; i < w->op_count; i++)
-		w->ops[i].denied = false;
 }
 
-/* Everything is stopped, and started again with other members or another primary. At least one of
- * them has been in sync in the last set. */
 static void
-take_over(struct world *w)
+break_something(struct world *w)
 {
-	unsigned set = (unsigned)random_between(&w->random, 1, (1u << w->mood.nodes) - 1);
-	unsigned primary = (unsigned)random_below(&w->random, w->mood.nodes);
-	bool complete = false;
-	for (unsigned i = 0; i < w->mood.nodes; i++)
-		complete |= (set >> i & 1) != 0 && trusted(&w->nodes[i]);
-	if (!complete || (set >> primary & 1) == 0)
-		return;
-	w->totals->takeovers++;
-	change_set(w, set, primary);
-}
-
-void
-schedule_fault(struct world *w)
-{
-	if (w->calm)
-		return;
-	if (random_chance(&w->random, w->mood.crash_fault))
-		node_crash(any_node(w));
-	switch (random_below(&w->random, 8)) {
+	switch (random_below(&w->random, 10)) {
 	case 0:
 		power_cut(w);
 		break;
@@ -194,17 +231,32 @@ schedule_fault(struct world *w)
 		break;
 	case 5:
 	case 6:
-		if (w->mood.takeovers)
-			take_over(w);
+		if (w->mood.pauses)
+			node_pause(any_node(w), pause_time(w));
+		break;
+	case 7:
+		if (w->mood.pauses)
+			pause_host(w);
 		break;
 	default:
 		break;
 	}
+}
+
+void
+schedule_fault(struct world *w)
+{
+	if (w->calm)
+		return;
+	if (random_chance(&w->random, w->mood.crash_fault))
+		node_crash(any_node(w));
+	break_something(w);
 	world_at(w, random_between(&w->random, w->mood.fault_ms / 2, w->mood.fault_ms * 2) * SIM_MS,
 	    (struct event){.kind = EV_FAULT});
 }
 
-/* From here on everything works, and must come to rest. */
+/* From here on everything works, and must come to rest: without the operator, except where a
+ * replica is gone for good. */
 void
 schedule_calm(struct world *w)
 {
@@ -212,24 +264,34 @@ schedule_calm(struct world *w)
 	w->calm = true;
 	w->mood.loss = w->mood.twice = w->mood.late = w->mood.crash_step = w->mood.slow_disk = 0;
 	w->mood.delay_us = 500;
-	for (unsigned a = 1; a <= w->mood.nodes; a++) {
-		for (unsigned b = 1; b <= w->mood.nodes; b++)
-			w->cut[a][b] = false;
+	memset(w->cut, 0, sizeof(w->cut));
+	for (unsigned i = 0; i < w->mood.nodes; i++) {
+		w->nodes[i].stopped = false;
+		world_at(w, 0, (struct event){.kind = EV_START, .index = i + 1});
 	}
+	if (w->mood.operator_ms == 0)
+		world_at(w, 0, (struct event){.kind = EV_OPERATOR});
+}
+
+static bool
+replica_at_rest(const struct world *w, const struct node *n)
+{
+	const struct store *s = &n->disk.live;
+	return n->core != NULL && n->todo == NULL && node_serves(n) && oracle_current(n) &&
+	       s->partial_until == 0 && s->applied == w->oracle.committed_count &&
+	       s->log_len == w->oracle.committed_count;
 }
 
 bool
 schedule_at_rest(struct world *w)
 {
-	if (!w->calm || !client_all_done(w))
+	const struct set *s = &w->oracle.table.set;
+	uint32_t wanted = s->wanted == 0 || s->wanted > s->count ? s->count : s->wanted;
+	if (!w->calm || s->count == 0 || s->min < wanted || set_degraded(s) ||
+	    w->admin.ticket != 0 || !client_all_done(w))
 		return false;
-	for (unsigned i = 0; i < w->mood.nodes; i++) {
-		const struct node *n = &w->nodes[i];
-		if (!n->member)
-			continue;
-		if (n->core == NULL || n->todo != NULL || !gate_is_open(n->gate) ||
-		    n->disk.live.applied != w->oracle.committed_count ||
-		    n->disk.live.log_len != w->oracle.committed_count)
+	for (uint32_t i = 0; i < s->count; i++) {
+		if (!replica_at_rest(w, world_node(w, s->member[i].id)))
 			return false;
 	}
 	return true;

@@ -53,6 +53,10 @@ shop_execute(struct table *t, unsigned book, int64_t delta)
 void
 shop_apply(struct table *t, const struct entry *e)
 {
+	if (e->kind == ENTRY_SET) {
+		set_decode(e->effects, e->effects_len, &t->set);
+		return;
+	}
 	struct cur effects = cur_make(e->effects, e->effects_len);
 	for (size_t i = 0; i < e->key_count; i++) {
 		unsigned key = cur_u32(&effects) % SIM_KEYS;
@@ -64,6 +68,23 @@ shop_apply(struct table *t, const struct entry *e)
 	t->decided[op] = e->at.seq;
 	t->answers[op] = (int64_t)cur_u64(&answer);
 }
+
+bool
+shop_same(const struct table *a, const struct table *b)
+{
+	struct buf sets[2] = {{0}, {0}};
+	if (a->set.count > 0)
+		set_encode(&a->set, &sets[0]);
+	if (b->set.count > 0)
+		set_encode(&b->set, &sets[1]);
+	bool same = memcmp(a, b, offsetof(struct table, set)) == 0 && sets[0].len == sets[1].len &&
+		    (sets[0].len == 0 || memcmp(sets[0].data, sets[1].data, sets[0].len) == 0);
+	buf_free(&sets[0]);
+	buf_free(&sets[1]);
+	return same;
+}
+
+/* ---- What the core asks ---- */
 
 static bool
 decided(void *ctx, const struct op *op, struct buf *answer)
@@ -107,13 +128,75 @@ static struct entry *
 log_read(void *ctx, uint64_t seq)
 {
 	const struct node *n = ctx;
-	if (seq == 0 || seq > n->disk.live.log_len)
+	const struct store *s = &n->disk.live;
+	if (seq == 0 || seq < s->log_first || seq > s->log_len)
 		return NULL;
-	return entry_copy(n->disk.live.log[seq - 1]);
+	return entry_copy(s->log[seq - 1]);
+}
+
+static uint64_t
+log_first(void *ctx)
+{
+	const struct node *n = ctx;
+	const struct store *s = &n->disk.live;
+	return s->log_first <= s->log_len ? s->log_first : 0;
+}
+
+/* Rows are numbered: first the books and their topic, then what was decided. Each is {number,
+ * version or seq, stock or answer}; those never written are left out. */
+#define ROWS (SIM_KEYS + SIM_OPS)
+
+static bool
+row_get(const struct table *t, unsigned i, uint64_t *version, int64_t *value)
+{
+	*version = i < SIM_KEYS ? t->rows[i].version : t->decided[i - SIM_KEYS];
+	*value = i < SIM_KEYS ? t->rows[i].stock : t->answers[i - SIM_KEYS];
+	return *version != 0;
+}
+
+static bool
+dump(void *ctx, struct buf *cursor, size_t max, struct buf *rows)
+{
+	(void)max; /* as small as they can be: more chunks, more states between them */
+	const struct node *n = ctx;
+	uint64_t version;
+	int64_t value;
+	unsigned count = 0;
+	unsigned i = cursor->len > 0 ? cursor->data[0] : 0;
+	for (; i < ROWS && count < n->world->mood.chunk; i++) {
+		if (!row_get(&n->disk.live.table, i, &version, &value))
+			continue;
+		buf_u8(rows, (uint8_t)i);
+		buf_u64(rows, version);
+		buf_u64(rows, (uint64_t)value);
+		count++;
+	}
+	while (i < ROWS && !row_get(&n->disk.live.table, i, &version, &value))
+		i++;
+	buf_clear(cursor);
+	buf_u8(cursor, (uint8_t)i);
+	return i < ROWS;
+}
+
+void
+shop_load(struct table *t, const uint8_t *rows, size_t rows_len)
+{
+	struct cur c = cur_make(rows, rows_len);
+	while (c.at < c.end && cur_ok(&c)) {
+		unsigned i = cur_u8(&c) % ROWS;
+		uint64_t version = cur_u64(&c);
+		int64_t value = (int64_t)cur_u64(&c);
+		if (i < SIM_KEYS) {
+			t->rows[i] = (struct row){version, value};
+		} else {
+			t->decided[i - SIM_KEYS] = version;
+			t->answers[i - SIM_KEYS] = value;
+		}
+	}
 }
 
 struct machine
 shop_machine(struct node *n)
 {
-	return (struct machine){n, decided, begin, execute, log_read};
+	return (struct machine){n, decided, begin, execute, log_read, log_first, dump};
 }

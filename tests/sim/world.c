@@ -7,7 +7,7 @@
 #include "fcgi/base/xalloc.h"
 #include "tests/sim/sim.h"
 
-#define REST_WITHIN (20000 * SIM_MS) /* from calm to rest */
+#define REST_WITHIN (60000 * SIM_MS) /* from calm to rest */
 
 void
 world_trace(const struct world *w, const char *format, ...)
@@ -70,10 +70,33 @@ world_node(struct world *w, uint32_t id)
 struct node *
 world_primary(struct world *w)
 {
-	struct node *n = w->nodes;
-	while (n->role != CORE_PRIMARY)
-		n++;
-	return n;
+	struct node *found = NULL;
+	struct epoch latest = {0};
+	for (unsigned i = 0; i < w->mood.nodes; i++) {
+		struct node *n = &w->nodes[i];
+		if (n->core == NULL)
+			continue;
+		struct core_status s = node_status(n);
+		if (s.role != CORE_PRIMARY || s.phase != CORE_ACTIVE ||
+		    epoch_compare(s.epoch, latest) <= 0)
+			continue;
+		found = n;
+		latest = s.epoch;
+	}
+	return found;
+}
+
+/* Nothing starts at a host that stands still. */
+static void
+start(struct world *w, struct node *n)
+{
+	if (n == NULL || n->core != NULL || n->stopped || n->gone)
+		return;
+	uint64_t until = w->hosts[n->host].paused_until;
+	if (until > w->now)
+		world_at(w, until - w->now, (struct event){.kind = EV_START, .index = n->id});
+	else
+		node_start(n);
 }
 
 static void
@@ -100,8 +123,14 @@ handle(struct world *w, const struct event *e)
 			node_tick(n);
 		break;
 	case EV_START:
-		if (n != NULL && n->core == NULL && n->member)
-			node_start(n);
+		start(w, n);
+		break;
+	case EV_CHORES:
+		if (alive)
+			node_chores(n);
+		break;
+	case EV_OPERATOR:
+		operator_act(w);
 		break;
 	case EV_WRITER:
 		if (e->request == w->writers[e->index].ticket)
