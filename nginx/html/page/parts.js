@@ -1,0 +1,101 @@
+// Small parts that several views are made of.
+import { html, useEffect, useState } from './lib.js';
+import { get } from './api.js';
+import { bookPath } from './route.js';
+
+export const money = (amount, currency) =>
+	new Intl.NumberFormat('en', { style: 'currency', currency: currency ?? 'USD' }).format(amount);
+export const count = (n, one, many = `${one}s`) => `${n.toLocaleString('en')} ${n === 1 ? one : many}`;
+export const when = (text) =>
+	new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(text));
+
+// "Dune (Dune Chronicles, #1)" is a title and the series it belongs to.
+export function parted(title) {
+	const match = /^(.+?) \(([^()]+?),? #([\d.–-]+)\)$/.exec(title);
+	return match ? { title: match[1], series: `${match[2]}, no. ${match[3]}` } : { title, series: '' };
+}
+
+const SHADES = 10;
+const PATTERNS = 4;
+
+// No pictures: a cover is set from the book's own words, the same one every time. It says nothing
+// that is not said beside it.
+export function Cover({ book }) {
+	const { title, series } = parted(book.title);
+	const word = Math.max(...title.split(/[\s-]/).map((part) => part.length));
+	const size = title.length > 60 || word > 13 ? 'long' : title.length > 28 || word > 9 ? 'medium' : 'short';
+	const mixed = Math.imul(book.id, 0x9e3779b1) >>> 8;
+	return html`<div class=${`cover shade-${mixed % SHADES} pattern-${(mixed >>> 8) % PATTERNS} ${size}`} aria-hidden="true">
+		<div class="cover-face">
+			<span class="cover-title">${title}</span>
+			<span class="cover-foot">${book.author ? book.author.split(',')[0] : series}</span>
+		</div>
+	</div>`;
+}
+
+export const LOW = 5;
+export function Stock({ quantity }) {
+	if (quantity === 0) return html`<span class="stock out">Sold out</span>`;
+	if (quantity <= LOW) return html`<span class="stock low">Only ${quantity} left</span>`;
+	return html`<span class="stock in">In stock</span>`;
+}
+
+export function Card({ book }) {
+	const { title, series } = parted(book.title);
+	return html`<li class="card">
+		<${Cover} book=${book} />
+		<a class="card-title" href=${bookPath(book.id)}>${title}</a>
+		${(book.author || series) && html`<span class="card-by">${book.author || series}</span>`}
+		<span class="card-foot"><strong>${money(book.price, book.currency)}</strong><${Stock} quantity=${book.quantity} /></span>
+	</li>`;
+}
+
+export const Books = ({ books }) => html`<ul class="books" role="list">${books.map((b) => html`<${Card} key=${b.id} book=${b} />`)}</ul>`;
+
+// A paged list: what `first` ({data, next}) holds, and further pages on demand.
+export function Pages({ first, children }) {
+	const [more, setMore] = useState({ first, rows: [], next: first.next, busy: false, failed: null });
+	const fresh = more.first?.next === first.next ? more : { first, rows: [], next: first.next };
+	const load = async () => {
+		setMore({ ...fresh, busy: true });
+		try {
+			const page = await get(fresh.next);
+			setMore({ first, rows: [...fresh.rows, ...page.data], next: page.next, busy: false });
+		} catch (failure) {
+			setMore({ ...fresh, busy: false, failed: failure });
+		}
+	};
+	return html`${children([...first.data, ...fresh.rows])}
+		${fresh.failed && html`<${Failure} error=${fresh.failed} />`}
+		${fresh.next && html`<p class="more"><button type="button" class="quiet" disabled=${fresh.busy} onClick=${load}>
+			${fresh.busy ? 'Loading…' : 'Show more'}</button></p>`}`;
+}
+
+export function Failure({ error, retry }) {
+	return html`<div class="notice bad" role="alert"><p>${error.message}</p>
+		${retry && html`<button type="button" class="quiet" onClick=${retry}>Try again</button>`}</div>`;
+}
+
+// Empty boxes where books will be; only after a moment, so that a fast answer does not flicker.
+export function Waiting({ what = 'Loading' }) {
+	const [late, setLate] = useState(false);
+	useEffect(() => {
+		const timer = setTimeout(() => setLate(true), 250);
+		return () => clearTimeout(timer);
+	}, []);
+	return html`<p class="waiting" role="status">${late ? `${what}…` : ''}</p>`;
+}
+
+// Number by buttons or by typing.
+export function Quantity({ value, most, change, disabled }) {
+	const set = (n) => change(Math.max(1, Math.min(most, n || 1)));
+	return html`<div class="quantity">
+		<label for="quantity">Quantity</label>
+		<div class="stepper">
+			<button type="button" aria-label="One less" disabled=${disabled || value <= 1} onClick=${() => set(value - 1)}>−</button>
+			<input id="quantity" type="number" inputmode="numeric" min="1" max=${most} value=${value} disabled=${disabled}
+				onChange=${(e) => { set(Math.floor(e.target.valueAsNumber)); e.target.value = Math.max(1, Math.min(most, Math.floor(e.target.valueAsNumber) || 1)); }} />
+			<button type="button" aria-label="One more" disabled=${disabled || value >= most} onClick=${() => set(value + 1)}>+</button>
+		</div>
+	</div>`;
+}

@@ -1,0 +1,48 @@
+// What was bought on this device, and one order.
+import { html } from './lib.js';
+import { useData } from './api.js';
+import { forgetOrders, intents, orders } from './purchase.js';
+import { Cover, Failure, Waiting, count, money, parted, when } from './parts.js';
+import { Open } from './shop.js';
+import { bookPath, orderPath, useTitle } from './route.js';
+
+const OPEN_MS = 1500;
+
+export function Purchases() {
+	useTitle('My orders');
+	const list = orders();
+	return html`<h1>My orders</h1>
+		${intents().map((intent) => html`<${Open} key=${intent.key} intent=${intent} />`)}
+		${list.length === 0 ? html`<p class="tally">Nothing was ordered on this device yet. <a href="/">Look around</a></p>`
+			: html`<p class="tally">${count(list.length, 'order')} from this device</p>
+			<ul class="orders" role="list">${list.map((o) => html`<li key=${o.order_id}>
+				<${Cover} book=${{ id: o.book_id, title: o.title }} />
+				<div><a class="card-title" href=${orderPath(o.order_id)}>${parted(o.title).title}</a>
+					<span class="card-by">${when(o.created_at)}</span></div>
+				<span class="sum">${o.quantity > 1 ? `${o.quantity} × ${money(o.price, o.currency)}` : ''} <strong>${money(o.total, o.currency)}</strong></span>
+			</li>`)}</ul>
+			<p class="more"><button type="button" class="quiet" onClick=${forgetOrders}>Clear this list</button></p>`}`;
+}
+
+const WORDS = { CONFIRMED: 'Confirmed', REJECTED: 'Not delivered', PENDING: 'Being decided' };
+const REASONS = { 'sold-out': 'The book was sold out.', 'insufficient-stock': 'Fewer copies were left than asked for.', 'not-found': 'There is no such book.' };
+
+export function Order({ id }) {
+	useTitle('Order');
+	const known = useData(`/orders/${id}`);
+	const { data: order, error } = useData(`/orders/${id}`, known.data?.status === 'PENDING' ? OPEN_MS : 0);
+	if (error && !order) return html`<h1>Order</h1><${Failure} error=${error} />`;
+	if (!order) return html`<${Waiting} what="Fetching the order" />`;
+	return html`<nav class="trail" aria-label="You are here"><a href="/purchases">My orders</a></nav>
+		<h1>Order</h1>
+		<div class=${`notice ${order.status === 'CONFIRMED' ? 'good' : order.status === 'REJECTED' ? 'bad' : 'wait'}`}>
+			<h2>${WORDS[order.status]}</h2>${order.reason && html`<p>${REASONS[order.reason]} Nothing was taken.</p>`}</div>
+		<dl class="facts wide">
+			<dt>Order number</dt><dd class="order-number">${order.order_id}</dd>
+			<dt>Book</dt><dd><a href=${bookPath(order.book_id)}>${order.title ?? `Book ${order.book_id}`}</a></dd>
+			<dt>Quantity</dt><dd>${order.quantity}</dd>
+			${order.price !== null && html`<dt>Price each</dt><dd>${money(order.price, order.currency)}</dd>
+				<dt>Total</dt><dd><strong>${money(order.total, order.currency)}</strong></dd>`}
+			<dt>Ordered</dt><dd><time datetime=${order.created_at}>${when(order.created_at)}</time></dd>
+		</dl>`;
+}
