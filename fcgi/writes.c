@@ -82,15 +82,36 @@ write_identify(const struct call *c, const struct uuid *space, const char *forma
 #define NOBODY_MS 2000    /* ... and as long as this while nobody is known who could take it */
 #define UNDER_WAY_MS 3000 /* one that has been sent around for so long is answered */
 
-/* Who takes writes instead of this replica, as far as it knows; 0: nobody. Whoever it has promised
- * to is, or is about to be, primary. */
+/* Who takes writes, as far as this replica knows; 0: nobody. Whoever it has promised to is, or is
+ * about to be, primary. */
 static uint32_t
-find_primary(const struct call *c, const struct core_status *core)
+find_primary(const struct call *c)
 {
+	struct core_status core;
 	uint32_t self = c->worker->node->id;
-	if (core->epoch.replica != 0 && core->epoch.replica != self)
-		return core->epoch.replica;
-	return core->set.count > 0 && core->set.primary != self ? core->set.primary : 0;
+	replica_status(c->worker->replica, &core);
+	if (core.role == CORE_PRIMARY)
+		return self;
+	if (core.epoch.replica != 0 && core.epoch.replica != self)
+		return core.epoch.replica;
+	return core.set.count > 0 && core.set.primary != self ? core.set.primary : 0;
+}
+
+static void
+look_again(void)
+{
+	struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
+	nanosleep(&pause, NULL);
+}
+
+static uint32_t
+wait_for_primary(const struct call *c)
+{
+	uint64_t end = clock_ms() + NOBODY_MS;
+	uint32_t id;
+	while ((id = find_primary(c)) == 0 && clock_ms() < end)
+		look_again();
+	return id;
 }
 
 /* nginx asks that replica instead, with the same method and body, and the client sees none of it.
@@ -106,13 +127,12 @@ send_on(struct call *c, uint32_t id)
 static void
 answer_not_primary(struct call *c)
 {
-	struct core_status core;
-	replica_status(c->worker->replica, &core);
-	uint32_t primary = find_primary(c, &core);
-	if (c->q->header.front == NULL || (primary != 0 && c->q->elapsed_ms < UNDER_WAY_MS)) {
+	bool front = c->q->header.front != NULL;
+	uint32_t primary = front && c->q->elapsed_ms < UNDER_WAY_MS ? wait_for_primary(c) : 0;
+	if (!front || primary != 0) {
 		problem(c->r, c->q, PROBLEM_NOT_PRIMARY,
 		    "This replica takes no writes; ask the service's own address.");
-		if (c->q->header.front != NULL)
+		if (front)
 			send_on(c, primary);
 	} else if (c->key != NULL) {
 		problem(c->r, c->q, PROBLEM_OUTCOME_UNKNOWN,
@@ -128,18 +148,17 @@ answer_not_primary(struct call *c)
 bool
 write_here(struct call *c)
 {
-	struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
-	uint64_t began = clock_ms();
-	bool sent_on = c->q->header.front != NULL && strcmp(c->q->header.front, "again") == 0;
-	for (struct core_status core; c->q->header.front != NULL; nanosleep(&pause, NULL)) {
-		replica_status(c->worker->replica, &core);
-		if (core.role == CORE_PRIMARY)
-			return true;
-		uint64_t wait = find_primary(c, &core) == 0 ? NOBODY_MS : sent_on ? TURN_MS : 0;
-		if (clock_ms() - began >= wait) {
+	const char *front = c->q->header.front;
+	uint32_t self = c->worker->node->id;
+	if (front == NULL)
+		return true;
+	uint64_t end = clock_ms() + (strcmp(front, "again") == 0 ? TURN_MS : 0);
+	while (find_primary(c) != self) {
+		if (clock_ms() >= end) {
 			answer_not_primary(c);
 			return false;
 		}
+		look_again();
 	}
 	return true;
 }

@@ -4,6 +4,9 @@
 #include "replica/replicator.h"
 
 #define DIRTY_WAIT_MS 2000
+/* A gate that has closed just now may open again at once: when primary and backup change places
+ * there is a moment in which neither may be read. */
+#define CLOSED_WAIT_MS 500
 
 void
 reads_init(struct replica *r)
@@ -25,7 +28,11 @@ void
 reads_open(struct replica *r, bool open, uint64_t until)
 {
 	pthread_mutex_lock(&r->gate_lock);
+	uint64_t now = clock_ms(), was_until = gate_open_until(r->gate);
+	if (was_until != 0)
+		r->was_open = was_until < now ? was_until : now;
 	gate_set_open(r->gate, open, until);
+	pthread_cond_broadcast(&r->gate_moved);
 	pthread_mutex_unlock(&r->gate_lock);
 }
 
@@ -69,6 +76,20 @@ wait_for_applied(struct replica *r, uint64_t seq)
 	return true;
 }
 
+/* With the lock held, which the wait gives up. The verdict is that of its end. */
+static enum gate_verdict
+check(struct replica *r, uint64_t key, uint64_t *wait_for)
+{
+	enum gate_verdict verdict;
+	while ((verdict = gate_check(r->gate, clock_ms(), key, wait_for)) == GATE_CLOSED) {
+		uint64_t until = gate_open_until(r->gate);
+		uint64_t closed_at = until != 0 ? until : r->was_open;
+		if (!wait_until(&r->gate_moved, &r->gate_lock, closed_at + CLOSED_WAIT_MS))
+			break;
+	}
+	return verdict;
+}
+
 int
 replica_read(struct replica *r, uint64_t key)
 {
@@ -79,7 +100,7 @@ replica_read(struct replica *r, uint64_t key)
 	pthread_mutex_lock(&r->gate_lock);
 	while (read_next(&read) == READ_CHECK || read_next(&read) == READ_WAIT) {
 		if (read_next(&read) == READ_CHECK) {
-			enum gate_verdict verdict = gate_check(r->gate, clock_ms(), key, &wait_for);
+			enum gate_verdict verdict = check(r, key, &wait_for);
 			read_checked(&read, verdict, wait_for);
 		} else {
 			read_waited(&read, wait_for_applied(r, read.wait_for));

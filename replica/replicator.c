@@ -18,6 +18,69 @@
 #define PRUNE_LEAST 100
 #define PRUNE_MOST 2000
 
+/* ---- Status ---- */
+
+static void
+tell_phase(const struct core_status *s)
+{
+	static const char *const names[] = {
+	    [CORE_PROMISING] = "asks for promises",
+	    [CORE_ADOPTING] = "adopts the longest log",
+	    [CORE_TAIL] = "commits the log's tail",
+	    [CORE_ACTIVE] = "is active",
+	    [CORE_EMPTY] = "has no history yet",
+	    [CORE_LOADING] = "gets the primary's tables",
+	    [CORE_JOINING] = "waits to be confirmed",
+	    [CORE_IN_SYNC] = "is in sync",
+	};
+	log_info("%s %s: epoch %u.%u, last entry %llu, applied %llu",
+	    s->role == CORE_PRIMARY ? "primary" : "backup", names[s->phase], s->epoch.counter,
+	    s->epoch.replica, (unsigned long long)s->last.seq, (unsigned long long)s->applied);
+}
+
+/* Who must have a write before it counts is worth a line whenever it changes. */
+static void
+tell_set(struct replica *r, const struct set *set)
+{
+	char line[sizeof(r->told_set)];
+	size_t len = 0;
+	for (uint32_t i = 0; i < set->count && len < sizeof(line); i++)
+		len += (size_t)snprintf(line + len, sizeof(line) - len, "%u%s, ", set->member[i].id,
+		    set->member[i].in_sync ? "" : " (away)");
+	if (set->count == 0 || len >= sizeof(line))
+		return;
+	snprintf(line + len, sizeof(line) - len, "primary %u, %u must be in sync", set->primary,
+	    set->min);
+	if (strcmp(line, r->told_set) == 0)
+		return;
+	strcpy(r->told_set, line);
+	log_info("the replica set is %s", line);
+}
+
+/* Before its actions are carried out: whoever is answered by one of them finds the state it comes
+ * from. */
+static void
+publish_status(struct replica *r)
+{
+	struct core_status status;
+
+	core_status(r->core, &status);
+	bool news = status.phase != r->status.phase || status.role != r->status.role;
+	pthread_mutex_lock(&r->status_lock);
+	r->status = status;
+	pthread_mutex_unlock(&r->status_lock);
+	if (news)
+		tell_phase(&status);
+	tell_set(r, &status.set);
+}
+
+static void
+carry_out(struct replica *r, const struct core_actions *actions)
+{
+	publish_status(r);
+	perform(r, actions);
+}
+
 /* ---- Inputs ---- */
 
 /* Nothing in a step's actions answers a message the core makes nothing of: its sender is told so,
@@ -26,7 +89,7 @@ static void
 answer_question(struct replica *r, struct question *q)
 {
 	r->asking = q;
-	perform(r, core_message(r->core, clock_ms(), clock_wall_ms(), &q->message));
+	carry_out(r, core_message(r->core, clock_ms(), clock_wall_ms(), &q->message));
 	if (r->asking != NULL)
 		inbox_answer(&r->inbox, q, 503);
 	r->asking = NULL;
@@ -41,7 +104,7 @@ submit(struct replica *r, struct submission_list *l)
 	for (struct submission *s = l->first; s != NULL; s = s->next)
 		ops[count++] = s->op;
 	submissions_move(&r->submitted, l);
-	perform(r, core_submit(r->core, clock_ms(), clock_wall_ms(), ops, count));
+	carry_out(r, core_submit(r->core, clock_ms(), clock_wall_ms(), ops, count));
 }
 
 static void
@@ -57,7 +120,7 @@ take_inbox(struct replica *r)
 		answer_question(r, q);
 	}
 	for (struct instruction *n; (n = inbox_take_instruction(&r->inbox)) != NULL;)
-		perform(r, core_command(r->core, clock_ms(), clock_wall_ms(), &n->command));
+		carry_out(r, core_command(r->core, clock_ms(), clock_wall_ms(), &n->command));
 	if (submissions.count > 0)
 		submit(r, &submissions);
 }
@@ -72,9 +135,9 @@ request_ended(void *arg, uint32_t id, uint64_t request, int status, const struct
 			message_decode(answer->data, answer->len, &m) == 0 && m.from == id;
 
 	if (answered)
-		perform(r, core_message(r->core, clock_ms(), clock_wall_ms(), &m));
+		carry_out(r, core_message(r->core, clock_ms(), clock_wall_ms(), &m));
 	else
-		perform(r, core_send_failed(r->core, clock_ms(), clock_wall_ms(), id, request));
+		carry_out(r, core_send_failed(r->core, clock_ms(), clock_wall_ms(), id, request));
 	message_clear(&m);
 }
 
@@ -116,60 +179,6 @@ do_chores(struct replica *r, uint64_t now)
 	perform_join_cache(r);
 	perform_extend_cache(r);
 	prune(r, &r->status);
-}
-
-/* ---- Status ---- */
-
-static void
-tell_phase(const struct core_status *s)
-{
-	static const char *const names[] = {
-	    [CORE_PROMISING] = "asks for promises",
-	    [CORE_ADOPTING] = "adopts the longest log",
-	    [CORE_TAIL] = "commits the log's tail",
-	    [CORE_ACTIVE] = "is active",
-	    [CORE_EMPTY] = "has no history yet",
-	    [CORE_LOADING] = "gets the primary's tables",
-	    [CORE_JOINING] = "waits to be confirmed",
-	    [CORE_IN_SYNC] = "is in sync",
-	};
-	log_info("%s %s: epoch %u.%u, last entry %llu, applied %llu",
-	    s->role == CORE_PRIMARY ? "primary" : "backup", names[s->phase], s->epoch.counter,
-	    s->epoch.replica, (unsigned long long)s->last.seq, (unsigned long long)s->applied);
-}
-
-/* Who must have a write before it counts is worth a line whenever it changes. */
-static void
-tell_set(struct replica *r, const struct set *set)
-{
-	char line[sizeof(r->told_set)];
-	size_t len = 0;
-	for (uint32_t i = 0; i < set->count && len < sizeof(line); i++)
-		len += (size_t)snprintf(line + len, sizeof(line) - len, "%u%s, ", set->member[i].id,
-		    set->member[i].in_sync ? "" : " (away)");
-	if (set->count == 0 || len >= sizeof(line))
-		return;
-	snprintf(line + len, sizeof(line) - len, "primary %u, %u must be in sync", set->primary,
-	    set->min);
-	if (strcmp(line, r->told_set) == 0)
-		return;
-	strcpy(r->told_set, line);
-	log_info("the replica set is %s", line);
-}
-
-static void
-publish_status(struct replica *r)
-{
-	struct core_status status;
-
-	core_status(r->core, &status);
-	bool news = status.phase != r->status.phase || status.role != r->status.role;
-	pthread_mutex_lock(&r->status_lock);
-	r->status = status;
-	pthread_mutex_unlock(&r->status_lock);
-	if (news)
-		tell_phase(&status);
-	tell_set(r, &status.set);
 }
 
 /* ---- The thread ---- */
@@ -215,13 +224,12 @@ replicator_main(void *replica)
 {
 	struct replica *r = replica;
 
-	perform(r, core_start(r->core, clock_ms()));
+	carry_out(r, core_start(r->core, clock_ms()));
 	for (;;) {
 		take_inbox(r);
 		peer_client_run(r->client, request_ended, r);
 		if (clock_ms() >= core_deadline(r->core))
-			perform(r, core_tick(r->core, clock_ms(), clock_wall_ms()));
-		publish_status(r);
+			carry_out(r, core_tick(r->core, clock_ms(), clock_wall_ms()));
 		do_chores(r, clock_ms());
 		if (finished(r, clock_ms()))
 			break;

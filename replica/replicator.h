@@ -31,8 +31,9 @@ struct replica {
 	/* shared */
 	struct inbox inbox;
 	pthread_mutex_t gate_lock;
-	pthread_cond_t gate_moved; /* applied_seq has grown */
+	pthread_cond_t gate_moved; /* applied_seq has grown, or the gate was opened or closed */
 	struct gate *gate;
+	uint64_t was_open; /* the last time that it is known to have been, before it was closed */
 	pthread_mutex_t status_lock;
 	struct core_status status; /* as of the last step */
 	_Atomic uint64_t stop_by;  /* 0: go on */

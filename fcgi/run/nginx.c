@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,29 @@ count_new(pid_t master, const pid_t *old, size_t old_count)
 	return fresh;
 }
 
+/* Whether a process still takes connections: nginx says in its title that it does not. */
+static bool
+accepts(pid_t pid)
+{
+	char path[64], title[256] = "";
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	FILE *file = fopen(path, "re");
+	if (file == NULL)
+		return false;
+	size_t len = fread(title, 1, sizeof(title) - 1, file);
+	fclose(file);
+	return len > 0 && strstr(title, "shutting down") == NULL;
+}
+
+static size_t
+count_accepting(const pid_t *pids, size_t count)
+{
+	size_t accepting = 0;
+	for (size_t i = 0; i < count; i++)
+		accepting += accepts(pids[i]);
+	return accepting;
+}
+
 int
 nginx_reload(const struct stack *stack, const struct settings *settings)
 {
@@ -72,7 +96,8 @@ nginx_reload(const struct stack *stack, const struct settings *settings)
 	uint64_t end = clock_ms() + RELOAD_MS;
 	if (kill(master, SIGHUP) != 0)
 		return fail("nginx does not run.");
-	while (count_new(master, old, old_count) < settings->nginx_workers) {
+	while (count_new(master, old, old_count) < settings->nginx_workers ||
+	       count_accepting(old, old_count) > 0) {
 		if (clock_ms() > end)
 			return fail(
 			    "nginx goes on with its old configuration; %s/log/nginx.log says why.",

@@ -13,6 +13,7 @@ import time
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get("BUILD", os.path.join(TOP, "build")))
 OFFSETS = {"catalog-1": 80, "catalog-2": 82, "order-1": 81, "order-2": 83}
+ADDED = {"catalog-3": 84, "order-3": 85}  # for tests that add replicas
 JSON_TYPE = {"Content-Type": "application/json"}
 
 
@@ -67,6 +68,15 @@ def wait_until(condition, seconds=15, what="the condition"):
         time.sleep(0.02)
 
 
+def is_dead(pid):
+    """Gone, or only waiting to be buried."""
+    try:
+        with open(f"/proc/{pid}/cmdline", encoding="ascii") as line:
+            return line.read() == ""
+    except OSError:
+        return True
+
+
 class Client:
     """A kept-alive HTTP connection. A broken one is opened anew at the next request."""
 
@@ -95,6 +105,8 @@ class Client:
 
 
 class Stack:
+    foreground = None  # a supervisor that is our child
+
     def __init__(self, **settings):
         self.port = free_port()
         self.home = tempfile.mkdtemp(prefix="bazar-")
@@ -130,6 +142,8 @@ class Stack:
             except (OSError, TypeError):
                 pass  # not running
         self.supervisor("down", check=False)
+        if self.foreground is not None:
+            self.foreground.wait(30)
         shutil.rmtree(self.home, ignore_errors=True)
 
     def ctl(self, *args, check=True, timeout=120):
@@ -165,10 +179,52 @@ class Stack:
         for name in names or OFFSETS:
             wait_until(lambda n=name: self.ready(n), seconds, f"{name} ready")
 
+    def away(self, *names):
+        """These processes are gone and stay gone until `back`: their supervisor is paused."""
+        self.kill("bazar-run", signal.SIGSTOP)
+        for name in names:
+            pid = self.pid(name)
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except OSError:
+                pass  # it was dead
+            wait_until(lambda p=pid: is_dead(p), what=f"the end of {name}")
+
+    def back(self):
+        self.kill("bazar-run", signal.SIGCONT)
+
+    def crash(self):
+        """Everything is killed at once."""
+        pids = self.pids()
+        self.kill("bazar-run", signal.SIGSTOP)
+        for name, pid in pids.items():
+            if not is_dead(pid):
+                os.kill(pid, signal.SIGKILL)
+        for name, pid in pids.items():
+            wait_until(lambda p=pid: is_dead(p), what=f"the end of {name}")
+
+    def supervise(self):
+        """Starts without waiting for everybody to be ready."""
+        env = {k: v for k, v in os.environ.items() if not k.startswith("BAZAR_")}
+        self.foreground = subprocess.Popen(
+            [os.path.join(BUILD, "bazar-run"), "--run", self.run, "--port", str(self.port), "supervise"],
+            env={**env, **self.settings}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+
+    def set_of(self, service):
+        """What `bazarctl status` says of a service's replica set."""
+        told = json.loads(self.ctl("status", "--json", check=False).stdout)
+        return next(s for s in told["services"] if s["service"] == service)
+
+    def whole(self, service, members=2):
+        """All members are in sync and nothing is degraded."""
+        s = self.set_of(service)
+        return s["primary"] is not None and s["in_sync"] == s["members"] == members and not s["degraded"]
+
     # ---- requests ----
 
     def port_of(self, name):
-        return self.port + OFFSETS[name]
+        return self.port + {**OFFSETS, **ADDED}[name]
 
     def client(self, port=None, timeout=15):
         return Client(port or self.port, timeout)
