@@ -9,6 +9,10 @@ static void
 take_over_log(struct core *c, const struct core_durable *durable)
 {
 	c->pledge = durable->pledge;
+	/* A name without a single entry: the founder died while it began, and nobody knows of it.
+	 */
+	if (durable->last.seq == 0 && durable->partial_until == 0)
+		c->pledge.incarnation = (struct uuid){{0}};
 	c->applied_set = durable->set;
 	c->partial_until = durable->partial_until;
 	c->applied = durable->applied;

@@ -16,7 +16,7 @@
 bool
 load_needed(const struct core *c, const struct peer *p)
 {
-	return p->boot != 0 && (p->load.active || !log_reaches(c, p->match.seq));
+	return p->heard && (p->load.active || !log_reaches(c, p->match.seq));
 }
 
 void

@@ -179,12 +179,14 @@ change_min(const struct core *c, struct set *next)
 }
 
 static enum core_told
-take_out(const struct core *c, struct set *next)
+take_out(struct core *c, struct set *next)
 {
 	struct set_member *m = set_find(next, c->command.id);
 
 	if (m == NULL || m->id == c->self)
 		return TOLD_INVALID;
+	const struct peer *p = peer_find(c, m->id);
+	bool gone = c->command.lost && (p == NULL || !p->reachable);
 	uint32_t min = next->min;
 	*m = next->member[--next->count];
 	if (next->min > next->count)
@@ -193,7 +195,7 @@ take_out(const struct core *c, struct set *next)
 		next->wanted = next->count;
 	if (next->min > set_count_in_sync(next))
 		return TOLD_NOT_IN_SYNC;
-	if (next->min < min && c->command.lost)
+	if (next->min < min && gone)
 		next->forced = true;
 	else if (next->min < min && set_degraded(&c->set))
 		return TOLD_NOT_IN_SYNC;

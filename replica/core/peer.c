@@ -162,6 +162,8 @@ peer_learn_match(const struct core *c, struct peer *p)
 static void
 on_promised(struct core *c, struct peer *p, const struct message *m)
 {
+	if (c->phase == CORE_TAIL || c->phase == CORE_ACTIVE)
+		peer_learn_match(c, p); /* its promise comes late, but we hear of its log */
 	if (c->phase != CORE_PROMISING)
 		return;
 	p->promised = true;
@@ -214,6 +216,7 @@ on_answer(struct core *c, struct peer *p, const struct message *m, bool restarte
 	p->last = m->last;
 	p->applied = m->commit;
 	p->whole = is_whole(m);
+	p->heard = true;
 	if (restarted)
 		load_stop(p);
 	if (!p->whole)
