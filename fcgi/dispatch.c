@@ -39,32 +39,40 @@ matches(const char *pattern, const struct request *q)
 	return *pattern == '\0';
 }
 
-/* The row of path and method; NULL: none. *allowed: bits of the methods the path has rows for. */
-static const struct route *
-find(const struct router *router, const struct request *q, unsigned *slot, unsigned *allowed)
+/* What the tables know of a path. */
+struct match {
+	const struct route *route; /* for the method asked for; NULL: none */
+	unsigned slot;
+	unsigned allowed; /* bits of the methods that have rows */
+	bool shared;      /* GET is */
+};
+
+static struct match
+find(const struct router *router, const struct request *q)
 {
 	enum method method = q->method == METHOD_HEAD ? METHOD_GET : q->method;
-	const struct route *found = NULL;
-	*allowed = 0;
+	struct match m = {.slot = METRICS_OTHER};
 	for (size_t t = 0; t < ROUTER_TABLES; t++) {
 		const struct route *table = router->tables[t];
 		for (size_t i = 0; table != NULL && table[i].handler != NULL; i++) {
 			if (!matches(table[i].path, q))
 				continue;
-			*allowed |= 1u << table[i].method;
+			m.allowed |= 1u << table[i].method;
+			m.shared |= (table[i].flags & ROUTE_SHARED) != 0;
 			if (table[i].method == method) {
-				found = &table[i];
-				*slot = router->slots[t] + (unsigned)i;
+				m.route = &table[i];
+				m.slot = router->slots[t] + (unsigned)i;
 			}
 		}
 	}
-	return found;
+	return m;
 }
 
 static void
 add_allow(struct response *r, unsigned allowed)
 {
-	static const enum method order[] = {METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT};
+	static const enum method order[] = {
+	    METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_DELETE};
 	if (allowed & 1u << METHOD_GET)
 		allowed |= 1u << METHOD_HEAD;
 	buf_printf(&r->head, "Allow: ");
@@ -74,19 +82,42 @@ add_allow(struct response *r, unsigned allowed)
 	buf_printf(&r->head, "OPTIONS\r\n");
 }
 
+/* ---- Pages of other sites: they may read what everybody may, and nothing else ---- */
+
+static void
+add_shared(struct response *r)
+{
+	response_header(r, "Access-Control-Allow-Origin", "*");
+	response_header(r, "Access-Control-Expose-Headers",
+	    "ETag, Link, Retry-After, X-Cache, X-Request-Id, X-Served-By");
+}
+
+/* A browser asks this before a read with headers of its own. */
+static void
+add_preflight(struct response *r)
+{
+	response_header(r, "Access-Control-Allow-Origin", "*");
+	response_header(r, "Access-Control-Allow-Methods", "GET, HEAD");
+	response_header(r, "Access-Control-Allow-Headers", "If-None-Match, Traceparent");
+	response_header(r, "Access-Control-Max-Age", "86400");
+}
+
 /* No row for the method: 404, 405, or the answer to OPTIONS. */
 static void
-answer_without_row(struct call *c, unsigned allowed)
+answer_without_row(struct call *c, const struct match *m)
 {
-	if (allowed == 0) {
+	if (m->allowed == 0) {
 		problem(c->r, c->q, PROBLEM_NOT_FOUND, "There is nothing at this address.");
 		return;
 	}
-	add_allow(c->r, allowed);
-	if (c->q->method == METHOD_OPTIONS)
-		c->r->status = 204;
-	else
+	add_allow(c->r, m->allowed);
+	if (c->q->method != METHOD_OPTIONS) {
 		problem(c->r, c->q, PROBLEM_METHOD, "This address does not know that method.");
+		return;
+	}
+	if (m->shared)
+		add_preflight(c->r);
+	c->r->status = 204;
 }
 
 /* ---- What a row asks for. Each check returns false when it has answered. ---- */
@@ -241,6 +272,8 @@ finish(struct call *c)
 		response_header(r, "Cache-Control", is_read ? "no-cache" : "no-store");
 	if (!r->from_cache)
 		response_header(r, "X-Served-By", c->worker->node->name);
+	if (c->route != NULL && (c->route->flags & ROUTE_SHARED))
+		add_shared(r);
 	if (c->route != NULL && (c->route->flags & ROUTE_ETAG) && r->status == 200)
 		add_etag(c);
 	r->no_body = c->q->method == METHOD_HEAD;
@@ -262,16 +295,17 @@ log_failed_write(const struct call *c)
 static void
 answer(const struct router *router, struct call *c, struct request *q)
 {
-	unsigned allowed;
 	const char *why;
 	c->slot = METRICS_OTHER;
 	if (request_parse(q, q->target, &why) != 0) {
 		problem(c->r, q, PROBLEM_BAD_REQUEST, "%s", why);
 		return;
 	}
-	c->route = find(router, q, &c->slot, &allowed);
+	struct match m = find(router, q);
+	c->route = m.route;
+	c->slot = m.slot;
 	if (c->route == NULL)
-		answer_without_row(c, allowed);
+		answer_without_row(c, &m);
 	else if (check_origin(c) && check_permission(c) && check_path(c) && check_params(c) &&
 		 check_key(c) && check_body(c) && check_place(c))
 		c->route->handler(c);

@@ -20,7 +20,8 @@ enum {
 	ROUTE_KEYED = 4,     /* honours Idempotency-Key */
 	ROUTE_ETAG = 8,      /* the answer has an entity tag; GET honours If-None-Match */
 	ROUTE_INTERNAL = 16, /* needs the replicas' secret */
-	ROUTE_BINARY = 32    /* the body is not JSON */
+	ROUTE_BINARY = 32,   /* the body is not JSON */
+	ROUTE_SHARED = 64    /* pages of other sites may read the answer (CORS) */
 };
 
 struct route {

@@ -1,5 +1,6 @@
 #include "fcgi/reads.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -72,6 +73,20 @@ add_path(struct buf *head, const struct request *q)
 	}
 }
 
+/* A parameter as it was sent, but escaped anew. */
+static void
+add_param(struct buf *head, const char *name, const char *value)
+{
+	buf_printf(head, "%s=", name);
+	for (; *value != '\0'; value++) {
+		if (strchr("-._~", *value) != NULL || isalnum((unsigned char)*value))
+			buf_u8(head, (uint8_t)*value);
+		else
+			buf_printf(head, "%%%02X", (unsigned char)*value);
+	}
+	buf_printf(head, "&");
+}
+
 void
 read_link_next(struct call *c, size_t limit, const char *after)
 {
@@ -81,5 +96,8 @@ read_link_next(struct call *c, size_t limit, const char *after)
 	buf_printf(head, "?");
 	if (limit != PAGE_DEFAULT)
 		buf_printf(head, "limit=%zu&", limit);
+	for (size_t i = 0; i < c->q->param_count; i++)
+		if (!request_listed("limit after", c->q->param[i].name))
+			add_param(head, c->q->param[i].name, c->q->param[i].value);
 	buf_printf(head, "after=%s>; rel=\"next\"\r\n", after);
 }

@@ -23,7 +23,8 @@ bool read_limit(struct call *c, size_t *limit);
 /* Query parameter `name` as a number of at most 18 digits (0 without). False: 400 is in c->r. */
 bool read_number(struct call *c, const char *name, uint64_t *number);
 
-/* Link to the page after: the same path, `limit` as asked, `after` as given (no escapes needed). */
+/* Link to the page after: the same path and parameters, but `after` as given (no escapes needed).
+ */
 void read_link_next(struct call *c, size_t limit, const char *after);
 
 #endif

@@ -5,7 +5,8 @@
 
 #include "fcgi/base/text.h"
 
-static const char *const method_names[] = {"GET", "HEAD", "POST", "PUT", "OPTIONS", "OTHER"};
+static const char *const method_names[] = {
+    "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "OTHER"};
 
 enum method
 request_method(const char *name)

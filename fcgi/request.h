@@ -14,7 +14,15 @@
 #define REQUEST_PARAMS 8
 
 /* OTHER is any method that no route has. */
-enum method { METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_OPTIONS, METHOD_OTHER };
+enum method {
+	METHOD_GET,
+	METHOD_HEAD,
+	METHOD_POST,
+	METHOD_PUT,
+	METHOD_DELETE,
+	METHOD_OPTIONS,
+	METHOD_OTHER
+};
 
 /* NULL: absent, or empty (but an empty idempotency key is a mistake, and shown). The bytes belong
  * to the front and live as long as the request. */

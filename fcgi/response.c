@@ -50,12 +50,12 @@ response_reason(int status)
 	static const struct {
 		int status;
 		const char *reason;
-	} rows[] = {{200, "OK"}, {202, "Accepted"}, {204, "No Content"}, {304, "Not Modified"},
-	    {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"},
-	    {405, "Method Not Allowed"}, {409, "Conflict"}, {412, "Precondition Failed"},
-	    {413, "Content Too Large"}, {415, "Unsupported Media Type"},
-	    {421, "Misdirected Request"}, {422, "Unprocessable Content"},
-	    {503, "Service Unavailable"}};
+	} rows[] = {{200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"},
+	    {304, "Not Modified"}, {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"},
+	    {404, "Not Found"}, {405, "Method Not Allowed"}, {409, "Conflict"},
+	    {412, "Precondition Failed"}, {413, "Content Too Large"},
+	    {415, "Unsupported Media Type"}, {421, "Misdirected Request"},
+	    {422, "Unprocessable Content"}, {503, "Service Unavailable"}};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (rows[i].status == status)
 			return rows[i].reason;

@@ -94,7 +94,7 @@ body_invalidation(const void *bytes, size_t len, struct invalidation *out, const
 	return verdict;
 }
 
-/* ---- Import ---- */
+/* ---- Books ---- */
 
 static bool
 copy_text(const json_t *object, const char *name, char *out, size_t size)
@@ -120,6 +120,51 @@ read_book(const json_t *json, struct book *out)
 	out->id = (uint64_t)id;
 	return book_problem(out) == NULL;
 }
+
+/* A member that may be left out. */
+static bool
+is_left_out(const json_t *object, const char *name)
+{
+	return json_object_get(object, name) == NULL;
+}
+
+static const char *
+read_new_book(const json_t *json, struct book *out)
+{
+	int64_t id = 1;
+	*out = (struct book){.id = 1};
+	if (!is_left_out(json, "id") && !body_integer(json, "id", 1, BOOK_ID_MAX, &id))
+		return "id must be an integer from 1 to 999999999999999999.";
+	if (!copy_text(json, "title", out->title, sizeof(out->title)) ||
+	    !copy_text(json, "topic", out->topic, sizeof(out->topic)) ||
+	    (!is_left_out(json, "author") &&
+		!copy_text(json, "author", out->author, sizeof(out->author))))
+		return "title (at most 512 bytes), topic (128) and author (1024, or none) must be "
+		       "texts.";
+	if (!body_cents(json, "price", BOOK_PRICE_MAX, &out->price))
+		return "price must be a number from 0.01 to 9999999.99 with at most two decimals.";
+	if (!is_left_out(json, "quantity") &&
+	    !body_integer(json, "quantity", 0, BOOK_QUANTITY_MAX, &out->quantity))
+		return "quantity must be an integer from 0 to 1000000000.";
+	const char *problem = book_problem(out);
+	out->id = is_left_out(json, "id") ? 0 : (uint64_t)id;
+	return problem;
+}
+
+enum body_verdict
+body_book(const void *bytes, size_t len, struct book *out, const char **why)
+{
+	json_t *json;
+	enum body_verdict verdict =
+	    body_parse(bytes, len, "id title author topic price quantity", &json, why);
+	if (verdict != BODY_FINE)
+		return verdict;
+	*why = read_new_book(json, out);
+	json_decref(json);
+	return *why == NULL ? BODY_FINE : BODY_REFUSED;
+}
+
+/* ---- Import ---- */
 
 static bool
 read_import(const json_t *json, bool *replace, struct book **books, size_t *count)

@@ -23,6 +23,9 @@ struct invalidation {
 enum body_verdict body_invalidation(
     const void *bytes, size_t len, struct invalidation *out, const char **why);
 
+/* {"title", "topic", "price"}, and maybe "id" (0: none was given), "author", "quantity". */
+enum body_verdict body_book(const void *bytes, size_t len, struct book *out, const char **why);
+
 /* {"replace": false, "books": [{id, title, author, topic, price, quantity}]}, 1 to
  * CATALOG_IMPORT_MAX of them, each without problem; *books is the caller's to free. */
 enum body_verdict body_import(const void *bytes, size_t len, bool *replace, struct book **books,

@@ -48,3 +48,9 @@ catalog_key_topics(void)
 {
 	return hash64("topics", strlen("topics"));
 }
+
+uint64_t
+catalog_key_shelves(void)
+{
+	return hash64("shelves", strlen("shelves"));
+}

@@ -12,8 +12,8 @@
 #include "replica/core/entry.h"
 
 /* In the order of the table numbers in rows.h. */
-const char *const catalog_tables[] = {
-    "book", "topic_book", "topic", "reservation", "operation", "operation_time"};
+const char *const catalog_tables[] = {"book", "topic_book", "topic", "reservation", "operation",
+    "operation_time", "word", "withdrawn", "counter"};
 const unsigned catalog_table_count = TABLE_COUNT;
 
 struct catalog {
@@ -22,12 +22,15 @@ struct catalog {
 	struct time_key expired; /* see kept_expire */
 };
 
-/* Worst case of what the books of a chunk write: two rows each, a deleted index row, two topics.
- * The entry must still be one that every replica takes. */
+/* Worst case of what the books of a chunk write: two rows each, a deleted one, two topics, and a
+ * row of the index for each word that came or went. The entry must still be one that every replica
+ * takes.
+ */
+#define IMPORT_INDEX (2 * WORDS_MAX * (INDEX_KEY_MAX + INDEX_VALUE_MAX + 10))
 #define IMPORT_BYTES                                                                               \
 	(CATALOG_IMPORT_MAX * (2 * BOOK_TITLE_SIZE + BOOK_AUTHOR_SIZE + 3 * BOOK_TOPIC_SIZE +      \
-				  4 * BOOK_TOPIC_FOLDED_SIZE + 200))
-#define IMPORT_KEYS (3 * CATALOG_IMPORT_MAX + 1)
+				  4 * BOOK_TOPIC_FOLDED_SIZE + 220 + IMPORT_INDEX))
+#define IMPORT_KEYS (3 * CATALOG_IMPORT_MAX + 2)
 _Static_assert(IMPORT_BYTES + 8192 < ENTRY_BYTES_MAX, "a full chunk fits an entry");
 _Static_assert(IMPORT_KEYS <= ENTRY_KEYS_MAX, "a full chunk's keys fit an entry");
 
@@ -66,6 +69,15 @@ catalog_begin(void *catalog)
 
 /* ---- Decisions: each sets answer->book and, unless it refuses, says what changes ---- */
 
+static bool
+is_expected(const struct request *r, uint64_t current)
+{
+	bool expected = r->expected_count == 0;
+	for (size_t i = 0; i < r->expected_count; i++)
+		expected |= r->expected[i] == current;
+	return expected;
+}
+
 static enum catalog_result
 decide_price(struct change *ch, const struct request *r, struct catalog_answer *answer)
 {
@@ -73,10 +85,7 @@ decide_price(struct change *ch, const struct request *r, struct catalog_answer *
 	if (!catalog_book(overlay_view(ch->overlay), r->id, &before))
 		return CATALOG_NO_BOOK;
 	answer->book = before;
-	bool expected = r->expected_count == 0;
-	for (size_t i = 0; i < r->expected_count; i++)
-		expected |= r->expected[i] == before.price;
-	if (!expected)
+	if (!is_expected(r, (uint64_t)before.price))
 		return CATALOG_PRECONDITION;
 	answer->book.price = r->price;
 	change_book(ch, &before, &answer->book);
@@ -135,15 +144,31 @@ find_conflict(const struct view *v, const struct book *books, size_t count, stru
 	return false;
 }
 
+/* A new book. What was sold of a withdrawn one with its id stays in the sum. */
+static void
+put_new(struct change *ch, struct book *b)
+{
+	struct book sold;
+	b->stocked = b->quantity;
+	if (catalog_withdrawn(overlay_view(ch->overlay), b->id, &sold)) {
+		b->stocked += sold.stocked;
+		change_delete(ch, TABLE_WITHDRAWN, book_key(b->id).bytes, sizeof(struct book_key));
+	}
+	change_book(ch, NULL, b);
+}
+
 /* An existing book keeps its stock: what is sold meanwhile must not come back. */
 static void
 import_book(struct change *ch, struct book *b)
 {
 	struct book before;
-	bool exists = catalog_book(overlay_view(ch->overlay), b->id, &before);
-	b->quantity = exists ? before.quantity : b->quantity;
-	b->stocked = exists ? before.stocked : b->quantity;
-	change_book(ch, exists ? &before : NULL, b);
+	if (!catalog_book(overlay_view(ch->overlay), b->id, &before)) {
+		put_new(ch, b);
+		return;
+	}
+	b->quantity = before.quantity;
+	b->stocked = before.stocked;
+	change_book(ch, &before, b);
 }
 
 static enum catalog_result
@@ -168,6 +193,37 @@ decide_import(struct change *ch, const struct request *r, struct catalog_answer 
 }
 
 static enum catalog_result
+decide_add(struct change *ch, const struct request *r, struct catalog_answer *answer)
+{
+	const struct view *v = overlay_view(ch->overlay);
+	struct book b;
+	struct cur c = r->books;
+	if (!book_decode(&c, &b))
+		log_fatal("catalog: an unchecked book was added");
+	uint64_t last = catalog_last_id(v);
+	if (b.id == 0 && last == BOOK_ID_MAX)
+		return CATALOG_OUT_OF_RANGE;
+	if (b.id == 0)
+		b.id = last + 1;
+	else if (catalog_book(v, b.id, &answer->book))
+		return CATALOG_CONFLICT;
+	put_new(ch, &b);
+	answer->book = b;
+	return CATALOG_OK;
+}
+
+static enum catalog_result
+decide_withdraw(struct change *ch, const struct request *r, struct catalog_answer *answer)
+{
+	if (!catalog_book(overlay_view(ch->overlay), r->id, &answer->book))
+		return CATALOG_NO_BOOK;
+	if (!is_expected(r, catalog_tag(&answer->book)))
+		return CATALOG_PRECONDITION;
+	change_withdraw(ch, &answer->book);
+	return CATALOG_OK;
+}
+
+static enum catalog_result
 decide(
     struct change *ch, const struct op *op, const struct request *r, struct catalog_answer *answer)
 {
@@ -178,6 +234,10 @@ decide(
 		return decide_stock(ch, r, answer);
 	case CATALOG_RESERVE:
 		return decide_reserve(ch, r, answer);
+	case CATALOG_ADD:
+		return decide_add(ch, r, answer);
+	case CATALOG_WITHDRAW:
+		return decide_withdraw(ch, r, answer);
 	case CATALOG_SEED:
 	case CATALOG_IMPORT:
 		break;
@@ -196,6 +256,7 @@ catalog_execute(void *catalog, const struct op *op, uint64_t time_ms, struct out
 	struct catalog_answer answer;
 	memset(&answer, 0, sizeof(answer));
 	answer.result = decide(&ch, op, &r, &answer);
+	change_end(&ch);
 	if (answer.result == CATALOG_SOLD_OUT || answer.result == CATALOG_INSUFFICIENT)
 		answer.available = answer.book.quantity;
 	catalog_answer_encode(&out->answer, r.fingerprint, &answer);

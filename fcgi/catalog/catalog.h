@@ -44,10 +44,12 @@ const char *book_problem(const struct book *b);
 extern const char *const catalog_tables[];
 extern const unsigned catalog_table_count;
 
-/* Hashes for dirty keys, cache floors: hash64 of "info:<id>", "search:<folded topic>", "topics". */
+/* Hashes for dirty keys, cache floors: hash64 of "info:<id>", "search:<folded topic>", "topics",
+ * and "shelves": touched by every change of any book. */
 uint64_t catalog_key_book(uint64_t id);
 uint64_t catalog_key_topic(const char *folded);
 uint64_t catalog_key_topics(void);
+uint64_t catalog_key_shelves(void);
 
 /* ---- Operations ---- */
 
@@ -56,7 +58,9 @@ enum catalog_op_kind {
 	CATALOG_PRICE,
 	CATALOG_STOCK,
 	CATALOG_RESERVE,
-	CATALOG_IMPORT /* a chunk of books, all or nothing */
+	CATALOG_IMPORT, /* a chunk of books, all or nothing */
+	CATALOG_ADD,    /* one new book */
+	CATALOG_WITHDRAW
 };
 
 /* Each fills *args for struct op. `fingerprint` is the hash of the request (0: none): a repeated op
@@ -78,25 +82,31 @@ void catalog_op_reserve(struct buf *args, uint64_t id, uint32_t quantity);
 void catalog_op_import(
     struct buf *args, uint64_t fingerprint, bool replace, const struct book *books, size_t count);
 
-#define CATALOG_IMPORT_MAX 200 /* books a chunk: the longest ones must fit one log entry */
+#define CATALOG_IMPORT_MAX 100 /* books a chunk: the longest ones must fit one log entry */
+
+/* A book without problem, but id 0: the next one after the highest there ever was. */
+void catalog_op_add(struct buf *args, uint64_t fingerprint, bool keep, const struct book *b);
+/* `expected`: as above, tags of the book (catalog_tag). The book's orders stay. */
+void catalog_op_withdraw(struct buf *args, uint64_t fingerprint, bool keep, uint64_t id,
+    const uint64_t *expected, size_t expected_count);
 
 enum catalog_result {
 	CATALOG_OK = 0,
 	CATALOG_NO_BOOK,
 	CATALOG_SOLD_OUT,     /* none left */
 	CATALOG_INSUFFICIENT, /* fewer than asked; .available */
-	CATALOG_OUT_OF_RANGE, /* stock would pass BOOK_QUANTITY_MAX */
-	CATALOG_PRECONDITION, /* price is none of the expected; .book is the current one */
+	CATALOG_OUT_OF_RANGE, /* stock would pass BOOK_QUANTITY_MAX; a new id BOOK_ID_MAX */
+	CATALOG_PRECONDITION, /* none of the expected; .book is the current one */
 	CATALOG_KEY_REUSED,   /* same op id, other fingerprint */
-	CATALOG_CONFLICT      /* import: book .book.id exists with another title */
+	CATALOG_CONFLICT      /* book .book.id exists (import: with another title) */
 };
 
 struct catalog_answer {
 	enum catalog_result result;
 	int64_t available; /* CATALOG_SOLD_OUT, CATALOG_INSUFFICIENT */
-	struct book
-	    book; /* after the operation, when there is one (IMPORT, SEED: only on CONFLICT) */
-	uint32_t count; /* IMPORT, SEED: books written */
+	struct book book; /* after the operation, when there is one (IMPORT, SEED: only on CONFLICT;
+			     WITHDRAW: as it was) */
+	uint32_t count;   /* IMPORT, SEED: books written */
 };
 
 /* Decodes what the core gives back. `fingerprint` as given to the operation: it turns a stored
@@ -116,18 +126,29 @@ void catalog_execute(void *catalog, const struct op *op, uint64_t time_ms, struc
 /* ---- Look-ups (inside store_read_begin/end) ---- */
 
 bool catalog_book(const struct view *v, uint64_t id, struct book *out);
+/* A book that was sold once, and is no more. */
+bool catalog_withdrawn(const struct view *v, uint64_t id, struct book *out);
+uint64_t catalog_last_id(const struct view *v); /* the highest there ever was; 0: none */
+
+/* Tells states of a book from each other; never 0. */
+uint64_t catalog_tag(const struct book *b);
 
 /* Books of a folded topic by ascending id, from the first id > `after`; at most `limit`; returns
  * how many were visited; *more tells whether others follow. Reads the covering index only: topic
- * and author are empty, stocked is 0. The visited book is valid during the call. */
+ * and author are empty, stocked is 0. The visited book is valid during the call; `visit` ends the
+ * search by returning false. */
 size_t catalog_search(const struct view *v, const char *folded, uint64_t after, size_t limit,
-    bool *more, void (*visit)(void *arg, const struct book *b), void *arg);
+    bool *more, bool (*visit)(void *arg, const struct book *b), void *arg);
 
 void catalog_topics(
     const struct view *v, void (*visit)(void *arg, const char *topic, uint64_t books), void *arg);
 
 /* All books by ascending id > after, for export and reconcile; `stop` by returning false. */
 void catalog_books(const struct view *v, uint64_t after,
+    bool (*visit)(void *arg, const struct book *b), void *arg);
+
+/* All withdrawn books in the same way. */
+void catalog_withdrawn_books(const struct view *v, uint64_t after,
     bool (*visit)(void *arg, const struct book *b), void *arg);
 
 struct reservation {

@@ -113,9 +113,44 @@ change_book(struct change *c, const struct book *before, const struct book *afte
 	bool moves = !same_name && strcmp(old_topic, new_topic) != 0;
 	touch(c, catalog_key_book(after->id));
 	touch(c, catalog_key_topic(new_topic));
+	touch(c, catalog_key_shelves());
 	if (before != NULL && moves)
 		leave_topic(c, before, old_topic);
 	if (moves)
 		count_topic(c, new_topic, after->topic, +1);
 	put_rows(c, after, new_topic);
+	index_note(&c->index, before, after);
+	if (before == NULL && after->id > c->last_id)
+		c->last_id = after->id;
+}
+
+void
+change_withdraw(struct change *c, const struct book *b)
+{
+	char topic[BOOK_TOPIC_FOLDED_SIZE];
+	struct buf row = {0};
+	struct book gone = *b;
+	gone.stocked -= gone.quantity;
+	gone.quantity = 0;
+	book_encode(&row, &gone);
+	change_put(c, TABLE_WITHDRAWN, book_key(b->id).bytes, sizeof(struct book_key), &row);
+	change_delete(c, TABLE_BOOK, book_key(b->id).bytes, sizeof(struct book_key));
+	buf_free(&row);
+	fold(b, topic);
+	leave_topic(c, b, topic);
+	touch(c, catalog_key_book(b->id));
+	touch(c, catalog_key_shelves());
+	index_note(&c->index, b, NULL);
+}
+
+void
+change_end(struct change *c)
+{
+	struct buf row = {0};
+	index_write(&c->index, c);
+	if (c->last_id > catalog_last_id(overlay_view(c->overlay))) {
+		counter_encode(&row, c->last_id);
+		change_put(c, TABLE_COUNTER, COUNTER_LAST_ID, strlen(COUNTER_LAST_ID), &row);
+	}
+	buf_free(&row);
 }

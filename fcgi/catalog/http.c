@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fcgi/catalog/answer.h"
 #include "fcgi/catalog/bodies.h"
+#include "fcgi/catalog/books.h"
 #include "fcgi/catalog/cache_calls.h"
 #include "fcgi/catalog/cached.h"
 #include "fcgi/reads.h"
@@ -13,38 +15,8 @@
 #include "fcgi/writes.h"
 
 #define BODY_SMALL 1024
+#define BODY_BOOK 16384
 #define BODY_INVALIDATION 65536
-
-/* Operation ids of keyed writes are made in this name space. */
-static const struct uuid key_space = {{0x0e, 0x3c, 0x52, 0x9d, 0x1b, 0x6f, 0x4a, 0x0c, 0x9e, 0x71,
-    0x5d, 0x20, 0xc4, 0x8a, 0x66, 0xf3}};
-
-static void
-no_such_book(struct call *c)
-{
-	problem(c->r, c->q, PROBLEM_NOT_FOUND, "There is no book %" PRIu64 ".", c->id);
-}
-
-static const char *
-currency(const struct call *c)
-{
-	return c->worker->settings->currency;
-}
-
-static void
-write_book(struct jsonw *w, const struct call *c, const struct book *b)
-{
-	jsonw_open(w, "data", '{');
-	jsonw_int(w, "id", b->id);
-	jsonw_text(w, "title", b->title);
-	jsonw_text(w, "topic", b->topic);
-	jsonw_text(w, "author", b->author);
-	jsonw_cents(w, "price", b->price);
-	jsonw_int(w, "quantity", b->quantity);
-	jsonw_text(w, "currency", currency(c));
-	jsonw_close(w);
-	jsonw_close(w);
-}
 
 /* ---- GET /info/{id} ---- */
 
@@ -54,11 +26,11 @@ make_info(struct call *c, const struct view *v, void *arg)
 	(void)arg;
 	struct book b;
 	if (!catalog_book(v, c->id, &b)) {
-		no_such_book(c);
+		answer_no_book(c);
 		return false;
 	}
 	struct jsonw w = response_success(c->r, NULL);
-	write_book(&w, c, &b);
+	answer_book(&w, c, &b);
 	return true;
 }
 
@@ -81,7 +53,7 @@ struct search {
 	uint64_t last; /* id */
 };
 
-static void
+static bool
 write_found(void *arg, const struct book *b)
 {
 	struct search *s = arg;
@@ -93,6 +65,7 @@ write_found(void *arg, const struct book *b)
 	jsonw_text(&s->w, "currency", s->currency);
 	jsonw_close(&s->w);
 	s->last = b->id;
+	return true;
 }
 
 /* The whole page, as it is kept: a body says itself which page is next, because a hit has nothing
@@ -137,7 +110,7 @@ static void
 get_search(struct call *c)
 {
 	char folded[BOOK_TOPIC_FOLDED_SIZE], key[CACHE_KEY_MAX + 1];
-	struct search s = {.folded = folded, .currency = currency(c)};
+	struct search s = {.folded = folded, .currency = c->worker->settings->currency};
 	if (!read_limit(c, &s.limit) || !read_number(c, "after", &s.after))
 		return;
 	/* A topic too long to be any book's is an unknown topic. */
@@ -198,7 +171,7 @@ get_price(struct call *c)
 	bool found = catalog_book(read_view(c), c->id, &b);
 	read_end(c);
 	if (!found) {
-		no_such_book(c);
+		answer_no_book(c);
 		return;
 	}
 	tag_price(c->r, b.price);
@@ -206,7 +179,7 @@ get_price(struct call *c)
 	jsonw_open(&w, "data", '{');
 	jsonw_int(&w, "id", b.id);
 	jsonw_cents(&w, "price", b.price);
-	jsonw_text(&w, "currency", currency(c));
+	jsonw_text(&w, "currency", c->worker->settings->currency);
 	jsonw_close(&w);
 	jsonw_close(&w);
 }
@@ -233,48 +206,6 @@ expected_prices(const char *if_match, int64_t expected[CATALOG_EXPECTED_MAX])
 	return count;
 }
 
-/* Every decided answer of a write to one book but success. */
-static void
-answer_refusal(struct call *c, const struct catalog_answer *a)
-{
-	switch (a->result) {
-	case CATALOG_NO_BOOK:
-		no_such_book(c);
-		break;
-	case CATALOG_SOLD_OUT:
-	case CATALOG_INSUFFICIENT:
-		problem_stock(c->r, c->q, PROBLEM_INSUFFICIENT_STOCK, a->available,
-		    "Only %" PRId64 " copies are in stock.", a->available);
-		break;
-	case CATALOG_OUT_OF_RANGE:
-		problem(c->r, c->q, PROBLEM_INVALID_REQUEST,
-		    "No book can have more than %" PRId64 " copies.", BOOK_QUANTITY_MAX);
-		break;
-	case CATALOG_PRECONDITION:
-		problem(c->r, c->q, PROBLEM_PRECONDITION, "The price has changed meanwhile.");
-		break;
-	default:
-		write_key_reused(c);
-	}
-}
-
-/* Runs the operation; true when it was done and *a tells the book. */
-static bool
-change_book(
-    struct call *c, struct write_op *op, uint8_t kind, struct buf *args, struct catalog_answer *a)
-{
-	struct buf answer = {0};
-	bool decided = write_run(c, op, kind, args, &answer);
-	if (decided && catalog_answer_decode(answer.data, answer.len, op->fingerprint, a) != 0)
-		abort(); /* our own machine wrote it */
-	buf_free(&answer);
-	if (decided && op->replayed && a->result != CATALOG_KEY_REUSED)
-		write_replayed(c);
-	if (decided && a->result != CATALOG_OK)
-		answer_refusal(c, a);
-	return decided && a->result == CATALOG_OK;
-}
-
 static void
 put_price(struct call *c)
 {
@@ -282,17 +213,17 @@ put_price(struct call *c)
 	const char *why = NULL;
 	if (!body_check(c, body_price(c->q->body, c->q->body_len, &price, &why), &why))
 		return;
-	struct write_op op =
-	    write_identify(c, &key_space, "PUT /update/%" PRIu64 "/price %" PRId64, c->id, price);
+	struct write_op op = write_identify(
+	    c, &answer_key_space, "PUT /update/%" PRIu64 "/price %" PRId64, c->id, price);
 	struct catalog_answer a;
 	struct buf args = {0};
 	size_t count = expected_prices(c->q->header.if_match, expected);
 	catalog_op_price(&args, op.fingerprint, op.keep, c->id, price, expected, count);
-	if (!change_book(c, &op, CATALOG_PRICE, &args, &a))
+	if (!answer_write(c, &op, CATALOG_PRICE, &args, &a))
 		return;
 	tag_price(c->r, a.book.price);
 	struct jsonw w = response_success(c->r, "The price was changed.");
-	write_book(&w, c, &a.book);
+	answer_book(&w, c, &a.book);
 }
 
 static void
@@ -302,27 +233,32 @@ put_stock(struct call *c)
 	const char *why = NULL;
 	if (!body_check(c, body_stock(c->q->body, c->q->body_len, &change, &why), &why))
 		return;
-	struct write_op op =
-	    write_identify(c, &key_space, "PUT /update/%" PRIu64 "/stock %" PRId64, c->id, change);
+	struct write_op op = write_identify(
+	    c, &answer_key_space, "PUT /update/%" PRIu64 "/stock %" PRId64, c->id, change);
 	struct catalog_answer a;
 	struct buf args = {0};
 	catalog_op_stock(&args, op.fingerprint, op.keep, c->id, change);
-	if (!change_book(c, &op, CATALOG_STOCK, &args, &a))
+	if (!answer_write(c, &op, CATALOG_STOCK, &args, &a))
 		return;
 	struct jsonw w = response_success(c->r, "The stock was changed.");
-	write_book(&w, c, &a.book);
+	answer_book(&w, c, &a.book);
 }
 
 const struct route catalog_routes[] = {
-    {METHOD_GET, "/search/{topic}", "limit after", 0, ROUTE_ETAG, get_search},
-    {METHOD_GET, "/info/{id}", NULL, 0, ROUTE_ETAG, get_info},
-    {METHOD_GET, "/topics", NULL, 0, ROUTE_ETAG, get_topics},
+    {METHOD_GET, "/search/{topic}", "limit after", 0, ROUTE_ETAG | ROUTE_SHARED, get_search},
+    {METHOD_GET, "/info/{id}", NULL, 0, ROUTE_ETAG | ROUTE_SHARED, get_info},
+    {METHOD_GET, "/topics", NULL, 0, ROUTE_ETAG | ROUTE_SHARED, get_topics},
+    {METHOD_GET, "/books", "q topic min_price max_price in_stock sort limit after", 0,
+	ROUTE_ETAG | ROUTE_SHARED, get_books},
+    {METHOD_POST, "/books", NULL, BODY_BOOK, ROUTE_WRITE | ROUTE_ADMIN | ROUTE_KEYED, post_book},
+    {METHOD_GET, "/books/{id}", NULL, 0, ROUTE_ETAG | ROUTE_SHARED, get_book},
+    {METHOD_DELETE, "/books/{id}", NULL, 0, ROUTE_WRITE | ROUTE_ADMIN | ROUTE_KEYED, delete_book},
     {METHOD_GET, "/update/{id}/price", NULL, 0, ROUTE_ADMIN | ROUTE_ETAG, get_price},
     {METHOD_PUT, "/update/{id}/price", NULL, BODY_SMALL,
 	ROUTE_WRITE | ROUTE_ADMIN | ROUTE_KEYED | ROUTE_ETAG, put_price},
     {METHOD_PUT, "/update/{id}/stock", NULL, BODY_SMALL, ROUTE_WRITE | ROUTE_ADMIN | ROUTE_KEYED,
 	put_stock},
-    {METHOD_GET, "/cache-stats", NULL, 0, 0, get_cache_stats},
+    {METHOD_GET, "/cache-stats", NULL, 0, ROUTE_SHARED, get_cache_stats},
     {METHOD_POST, "/invalidate-cache", NULL, BODY_INVALIDATION, ROUTE_WRITE | ROUTE_ADMIN,
 	post_invalidate},
     {0},

@@ -185,8 +185,10 @@ page_book(void *arg, const struct book *b)
 	return true;
 }
 
+/* Books on sale, or withdrawn ones. */
 static void
-get_books(struct call *c)
+page_of_books(struct call *c, void (*books)(const struct view *v, uint64_t after,
+				  bool (*visit)(void *arg, const struct book *b), void *arg))
 {
 	struct page p = {0};
 	uint64_t after;
@@ -194,9 +196,21 @@ get_books(struct call *c)
 		return;
 	uint64_t applied = store_read_begin(c->worker->store);
 	p.w = peer_page_start(c, applied);
-	catalog_books(read_view(c), after, page_book, &p);
+	books(read_view(c), after, page_book, &p);
 	read_end(c);
 	peer_page_end(&p.w, p.more ? p.next : NULL);
+}
+
+static void
+get_all_books(struct call *c)
+{
+	page_of_books(c, catalog_books);
+}
+
+static void
+get_withdrawn(struct call *c)
+{
+	page_of_books(c, catalog_withdrawn_books);
 }
 
 static const char *const result_names[] = {[CATALOG_OK] = "ok",
@@ -243,7 +257,8 @@ get_reservations(struct call *c)
 const struct route catalog_peer_routes[] = {
     {METHOD_POST, "/peer/reserve", NULL, BODY_RESERVE, ROUTE_INTERNAL | ROUTE_BINARY, post_reserve},
     {METHOD_POST, "/peer/import", NULL, BODY_IMPORT, ROUTE_INTERNAL | ROUTE_KEYED, post_import},
-    {METHOD_GET, "/peer/books", "after limit", 0, ROUTE_INTERNAL, get_books},
+    {METHOD_GET, "/peer/books", "after limit", 0, ROUTE_INTERNAL, get_all_books},
+    {METHOD_GET, "/peer/withdrawn", "after limit", 0, ROUTE_INTERNAL, get_withdrawn},
     {METHOD_GET, "/peer/reservations", "after limit", 0, ROUTE_INTERNAL, get_reservations},
     {0},
 };

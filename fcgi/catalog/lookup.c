@@ -1,6 +1,7 @@
 /* Looking things up in the catalog's tables. */
 #include <string.h>
 
+#include "fcgi/base/hash.h"
 #include "fcgi/catalog/catalog.h"
 #include "fcgi/catalog/rows.h"
 #include "fcgi/log.h"
@@ -11,16 +12,51 @@ damaged(const char *table)
 	log_fatal("catalog: a row of table %s is damaged", table);
 }
 
+static bool
+find_book(const struct view *v, uint8_t table, uint64_t id, struct book *out)
+{
+	struct buf row = {0};
+	bool found = v->get(v->ctx, table, book_key(id).bytes, sizeof(struct book_key), &row);
+	struct cur c = cur_make(row.data, row.len);
+	if (found && (!book_decode(&c, out) || !cur_end(&c)))
+		damaged(catalog_tables[table]);
+	buf_free(&row);
+	return found;
+}
+
 bool
 catalog_book(const struct view *v, uint64_t id, struct book *out)
 {
+	return find_book(v, TABLE_BOOK, id, out);
+}
+
+bool
+catalog_withdrawn(const struct view *v, uint64_t id, struct book *out)
+{
+	return find_book(v, TABLE_WITHDRAWN, id, out);
+}
+
+uint64_t
+catalog_last_id(const struct view *v)
+{
 	struct buf row = {0};
-	bool found = v->get(v->ctx, TABLE_BOOK, book_key(id).bytes, sizeof(struct book_key), &row);
+	uint64_t id = 0;
+	bool found = v->get(v->ctx, TABLE_COUNTER, COUNTER_LAST_ID, strlen(COUNTER_LAST_ID), &row);
 	struct cur c = cur_make(row.data, row.len);
-	if (found && (!book_decode(&c, out) || !cur_end(&c)))
-		damaged("book");
+	if (found && !counter_decode(&c, &id))
+		damaged("counter");
 	buf_free(&row);
-	return found;
+	return id;
+}
+
+uint64_t
+catalog_tag(const struct book *b)
+{
+	struct buf row = {0};
+	book_encode(&row, b);
+	uint64_t tag = hash64(row.data, row.len);
+	buf_free(&row);
+	return tag != 0 ? tag : 1;
 }
 
 /* ---- Search ---- */
@@ -30,7 +66,7 @@ struct search {
 	size_t prefix_len;
 	size_t limit, count;
 	bool more;
-	void (*visit)(void *arg, const struct book *b);
+	bool (*visit)(void *arg, const struct book *b);
 	void *arg;
 	struct book book;
 };
@@ -51,13 +87,12 @@ search_row(void *arg, const uint8_t *key, size_t key_len, const uint8_t *value, 
 	if (!topic_book_decode(&row, &s->book))
 		damaged("topic_book");
 	s->count++;
-	s->visit(s->arg, &s->book);
-	return true;
+	return s->visit(s->arg, &s->book);
 }
 
 size_t
 catalog_search(const struct view *v, const char *folded, uint64_t after, size_t limit, bool *more,
-    void (*visit)(void *arg, const struct book *b), void *arg)
+    bool (*visit)(void *arg, const struct book *b), void *arg)
 {
 	struct buf from = {0};
 	topic_book_key(&from, folded, after + 1);
@@ -119,13 +154,27 @@ books_row(void *arg, const uint8_t *key, size_t key_len, const uint8_t *value, s
 	return all->visit(all->arg, &all->book);
 }
 
+static void
+scan_books(const struct view *v, uint8_t table, uint64_t after,
+    bool (*visit)(void *arg, const struct book *b), void *arg)
+{
+	struct books all = {.visit = visit, .arg = arg};
+	struct book_key from = book_key(after + 1);
+	v->scan(v->ctx, table, from.bytes, sizeof(from.bytes), books_row, &all);
+}
+
 void
 catalog_books(
     const struct view *v, uint64_t after, bool (*visit)(void *arg, const struct book *b), void *arg)
 {
-	struct books all = {.visit = visit, .arg = arg};
-	struct book_key from = book_key(after + 1);
-	v->scan(v->ctx, TABLE_BOOK, from.bytes, sizeof(from.bytes), books_row, &all);
+	scan_books(v, TABLE_BOOK, after, visit, arg);
+}
+
+void
+catalog_withdrawn_books(
+    const struct view *v, uint64_t after, bool (*visit)(void *arg, const struct book *b), void *arg)
+{
+	scan_books(v, TABLE_WITHDRAWN, after, visit, arg);
 }
 
 /* ---- Reservations ---- */

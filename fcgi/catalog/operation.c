@@ -31,12 +31,17 @@ catalog_op_seed(struct buf *args, const struct book *books, size_t count)
 	add_books(args, books, count);
 }
 
+static size_t
+at_most(size_t count, size_t most)
+{
+	return count < most ? count : most;
+}
+
 void
 catalog_op_price(struct buf *args, uint64_t fingerprint, bool keep, uint64_t id, int64_t price,
     const int64_t *expected, size_t expected_count)
 {
-	if (expected_count > CATALOG_EXPECTED_MAX)
-		expected_count = CATALOG_EXPECTED_MAX;
+	expected_count = at_most(expected_count, CATALOG_EXPECTED_MAX);
 	start(args, fingerprint, keep);
 	buf_u64(args, id);
 	buf_u64(args, (uint64_t)price);
@@ -70,6 +75,26 @@ catalog_op_import(
 	add_books(args, books, count);
 }
 
+void
+catalog_op_add(struct buf *args, uint64_t fingerprint, bool keep, const struct book *b)
+{
+	start(args, fingerprint, keep);
+	buf_u8(args, false);
+	add_books(args, b, 1);
+}
+
+void
+catalog_op_withdraw(struct buf *args, uint64_t fingerprint, bool keep, uint64_t id,
+    const uint64_t *expected, size_t expected_count)
+{
+	expected_count = at_most(expected_count, CATALOG_EXPECTED_MAX);
+	start(args, fingerprint, keep);
+	buf_u64(args, id);
+	buf_u32(args, (uint32_t)expected_count);
+	for (size_t i = 0; i < expected_count; i++)
+		buf_u64(args, expected[i]);
+}
+
 static void
 decode_books(struct cur *c, struct request *out)
 {
@@ -85,15 +110,13 @@ decode_books(struct cur *c, struct request *out)
 }
 
 static void
-decode_price(struct cur *c, struct request *out)
+decode_expected(struct cur *c, struct request *out)
 {
-	out->id = cur_u64(c);
-	out->price = (int64_t)cur_u64(c);
 	out->expected_count = cur_u32(c);
 	if (out->expected_count > CATALOG_EXPECTED_MAX)
 		c->bad = true;
 	for (size_t i = 0; i < out->expected_count && cur_ok(c); i++)
-		out->expected[i] = (int64_t)cur_u64(c);
+		out->expected[i] = cur_u64(c);
 }
 
 int
@@ -106,10 +129,17 @@ request_decode(const struct op *op, struct request *out)
 	switch ((enum catalog_op_kind)op->kind) {
 	case CATALOG_SEED:
 	case CATALOG_IMPORT:
+	case CATALOG_ADD:
 		decode_books(&c, out);
 		break;
 	case CATALOG_PRICE:
-		decode_price(&c, out);
+		out->id = cur_u64(&c);
+		out->price = (int64_t)cur_u64(&c);
+		decode_expected(&c, out);
+		break;
+	case CATALOG_WITHDRAW:
+		out->id = cur_u64(&c);
+		decode_expected(&c, out);
 		break;
 	case CATALOG_STOCK:
 		out->id = cur_u64(&c);

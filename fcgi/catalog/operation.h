@@ -13,7 +13,7 @@ struct request {
 	bool keep;
 	uint64_t id;
 	int64_t price;
-	int64_t expected[CATALOG_EXPECTED_MAX];
+	uint64_t expected[CATALOG_EXPECTED_MAX]; /* prices, or tags */
 	size_t expected_count;
 	int64_t change;
 	uint32_t quantity;

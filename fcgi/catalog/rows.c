@@ -100,6 +100,21 @@ topic_decode(struct cur *c, struct topic *out)
 }
 
 void
+counter_encode(struct buf *out, uint64_t number)
+{
+	buf_u8(out, ROW_VERSION);
+	buf_u64(out, number);
+}
+
+bool
+counter_decode(struct cur *c, uint64_t *number)
+{
+	bool known = cur_u8(c) == ROW_VERSION;
+	*number = cur_u64(c);
+	return known && cur_end(c);
+}
+
+void
 reservation_encode(struct buf *out, uint64_t book_id, uint32_t quantity, const struct buf *answer)
 {
 	buf_u8(out, ROW_VERSION);

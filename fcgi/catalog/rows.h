@@ -8,6 +8,9 @@
  *     reservation     order id                 -> book id, quantity, answer
  *     operation       operation id             -> time, answer
  *     operation_time  time, operation id       -> nothing                   (oldest first)
+ *     word            word, 0, block of ids    -> books that have it        (see index.h)
+ *     withdrawn       id                       -> book, as it last was, without stock
+ *     counter         name                     -> number
  *
  * A decoder returns false for what is none of its rows; for a row of the store that means damage.
  */
@@ -23,6 +26,9 @@ enum {
 	TABLE_RESERVATION,
 	TABLE_OPERATION,
 	TABLE_OPERATION_TIME,
+	TABLE_WORD,
+	TABLE_WITHDRAWN,
+	TABLE_COUNTER,
 	TABLE_COUNT
 };
 
@@ -56,6 +62,11 @@ struct topic {
 };
 void topic_encode(struct buf *out, const struct topic *t);
 bool topic_decode(struct cur *c, struct topic *out);
+
+/* The only counter: the highest id a book ever had. */
+#define COUNTER_LAST_ID "last id"
+void counter_encode(struct buf *out, uint64_t number);
+bool counter_decode(struct cur *c, uint64_t *number);
 
 /* `answer` as catalog_answer_encode made it; when decoded, it points into the row. */
 struct stored_answer {

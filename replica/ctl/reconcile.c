@@ -103,6 +103,7 @@ read_ledger(struct ctl *ctl, const struct pair *p, struct ledger *l, bool *rest)
 	    http_walk(ctl->http, p->catalog, "/peer/reservations", "after", NULL, take_reservation,
 		l) != 0 ||
 	    http_walk(ctl->http, p->catalog, "/peer/books", "after", NULL, take_book, l) != 0 ||
+	    http_walk(ctl->http, p->catalog, "/peer/withdrawn", "after", NULL, take_book, l) != 0 ||
 	    read_applied(ctl, p->order, &after[0]) != 0 ||
 	    read_applied(ctl, p->catalog, &after[1]) != 0)
 		return -1;

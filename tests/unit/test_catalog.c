@@ -8,6 +8,7 @@
 
 #include "fcgi/base/hash.h"
 #include "fcgi/catalog/catalog.h"
+#include "fcgi/catalog/index.h"
 #include "fcgi/catalog/seed.h"
 #include "tests/unit/fixture.h"
 #include "tests/unit/suites.h"
@@ -132,10 +133,11 @@ look_up(uint64_t id)
 
 /* ---- Searches and topics as text: "1 2 3 ", "History:1 Nature:2 " ---- */
 
-static void
+static bool
 add_id(void *arg, const struct book *b)
 {
 	buf_printf(arg, "%llu ", (unsigned long long)b->id);
+	return true;
 }
 
 static void
@@ -164,11 +166,13 @@ check_topics(const char *want)
 	buf_free(&topics);
 }
 
-/* Exactly these keys were touched: book's info, and each topic given, and the list of topics. */
+/* Exactly these keys were touched: the shelves, book's info, and each topic given, and the list of
+ * topics. */
 static void
 check_keys(uint64_t id, const char *topic, const char *other_topic, bool topics)
 {
-	size_t want = 2 + (other_topic != NULL) + topics;
+	size_t want = 3 + (other_topic != NULL) + topics;
+	CU_ASSERT_TRUE(fixture_touched(&f, catalog_key_shelves()));
 	CU_ASSERT_TRUE(fixture_touched(&f, catalog_key_book(id)));
 	CU_ASSERT_TRUE(fixture_touched(&f, catalog_key_topic(topic)));
 	CU_ASSERT_TRUE(other_topic == NULL || fixture_touched(&f, catalog_key_topic(other_topic)));
@@ -503,7 +507,22 @@ test_a_book_moves_to_another_topic(void)
 	close_catalog();
 }
 
-/* The longest books there can be, all moving: still one entry that fits. */
+/* Different words of `letters` letters, as many as fit, another set for each `seed`. */
+static void
+fill_words(char *out, size_t size, size_t letters, unsigned seed)
+{
+	size_t at = 0;
+	for (unsigned word = seed; at + letters + 1 < size; word++) {
+		unsigned rest = word;
+		for (size_t i = 0; i < letters; i++, rest /= 26)
+			out[at++] = (char)('a' + rest % 26);
+		out[at++] = ' ';
+	}
+	out[at] = '\0';
+}
+
+/* The longest books there can be, each in a block of its own, all moving, and with none of the
+ * words they had: still one entry that fits. */
 static void
 test_the_largest_chunk_fits_an_entry(void)
 {
@@ -511,9 +530,9 @@ test_the_largest_chunk_fits_an_entry(void)
 	static struct book books[CATALOG_IMPORT_MAX];
 	for (size_t i = 0; i < CATALOG_IMPORT_MAX; i++) {
 		struct book *b = &books[i];
-		*b = make_book(i + 1, "", "", BOOK_PRICE_MAX, BOOK_QUANTITY_MAX);
-		memset(b->title, 't', BOOK_TITLE_SIZE - 1);
-		memset(b->author, 'a', BOOK_AUTHOR_SIZE - 1);
+		*b = make_book(INDEX_BLOCK * (i + 1), "", "", BOOK_PRICE_MAX, BOOK_QUANTITY_MAX);
+		fill_words(b->title, BOOK_TITLE_SIZE, WORD_SIZE, 0);
+		fill_words(b->author, BOOK_AUTHOR_SIZE, WORD_SIZE, 1000);
 		for (size_t at = 0; at + 2 < BOOK_TOPIC_SIZE;
 		     at += 2) /* folds to three times its size */
 			memcpy(b->topic + at, "\xce\x90", 2);
@@ -525,10 +544,123 @@ test_the_largest_chunk_fits_an_entry(void)
 		CU_ASSERT_PTR_NULL(book_problem(b));
 	}
 	CU_ASSERT_EQUAL(import(books, CATALOG_IMPORT_MAX, false).result, CATALOG_OK);
-	for (size_t i = 0; i < CATALOG_IMPORT_MAX; i++)
+	for (size_t i = 0; i < CATALOG_IMPORT_MAX; i++) {
 		memcpy(books[i].topic + 6, "\xce\xb0", 2);
-	CU_ASSERT_EQUAL(import(books, CATALOG_IMPORT_MAX, false).result, CATALOG_OK);
-	CU_ASSERT_TRUE(fixture_touched_count(&f) == 3 * CATALOG_IMPORT_MAX + 1);
+		fill_words(books[i].title, BOOK_TITLE_SIZE, WORD_SIZE, 2000);
+		fill_words(books[i].author, BOOK_AUTHOR_SIZE, WORD_SIZE, 3000);
+	}
+	CU_ASSERT_EQUAL(import(books, CATALOG_IMPORT_MAX, true).result, CATALOG_OK);
+	CU_ASSERT_TRUE(fixture_touched_count(&f) == 3 * CATALOG_IMPORT_MAX + 2);
+	close_catalog();
+}
+
+/* ---- Books that come and go ---- */
+
+static struct catalog_answer
+add_book(const struct book *b)
+{
+	struct buf args = {0};
+	catalog_op_add(&args, 0, false, b);
+	struct catalog_answer a = run(CATALOG_ADD, &args);
+	buf_free(&args);
+	return a;
+}
+
+static struct catalog_answer
+withdraw(uint64_t id, const uint64_t *expected, size_t count)
+{
+	struct buf args = {0};
+	catalog_op_withdraw(&args, 0, false, id, expected, count);
+	struct catalog_answer a = run(CATALOG_WITHDRAW, &args);
+	buf_free(&args);
+	return a;
+}
+
+static void
+test_a_book_is_added(void)
+{
+	open_shop();
+	struct book b = make_book(0, "Athens", "History", 700, 4);
+	struct catalog_answer a = add_book(&b);
+	CU_ASSERT_EQUAL(a.result, CATALOG_OK);
+	CU_ASSERT_EQUAL(a.book.id, 4);
+	CU_ASSERT_EQUAL(a.book.stocked, 4);
+	check_keys(4, "history", NULL, true);
+	check_search("history", 0, 9, "3 4 ", false);
+
+	b.id = 3;
+	a = add_book(&b);
+	CU_ASSERT_EQUAL(a.result, CATALOG_CONFLICT);
+	CU_ASSERT_EQUAL(a.book.id, 3);
+	check_refused();
+
+	b.id = 50;
+	CU_ASSERT_EQUAL(add_book(&b).result, CATALOG_OK);
+	b.id = 0;
+	CU_ASSERT_EQUAL(add_book(&b).book.id, 51);
+	CU_ASSERT_EQUAL(withdraw(51, NULL, 0).result, CATALOG_OK);
+	CU_ASSERT_EQUAL(add_book(&b).book.id, 52); /* no id is ever given twice */
+
+	b.id = BOOK_ID_MAX;
+	CU_ASSERT_EQUAL(add_book(&b).result, CATALOG_OK);
+	b.id = 0;
+	CU_ASSERT_EQUAL(add_book(&b).result, CATALOG_OUT_OF_RANGE);
+	close_catalog();
+}
+
+/* Two in one batch get two ids. */
+static void
+test_books_added_in_one_batch(void)
+{
+	open_shop();
+	struct book b = make_book(0, "Athens", "History", 700, 4);
+	struct buf args = {0};
+	catalog_op_add(&args, 0, false, &b);
+	for (unsigned i = 0; i < 2; i++) {
+		struct uuid id = uuid_random();
+		fixture_decide(&f, &machine, &id, CATALOG_ADD, &args);
+		CU_ASSERT_EQUAL(answer_for(0).book.id, 4 + i);
+	}
+	fixture_commit(&f);
+	check_search("history", 0, 9, "3 4 5 ", false);
+	buf_free(&args);
+	close_catalog();
+}
+
+static void
+test_a_book_is_withdrawn(void)
+{
+	open_shop();
+	struct book b = look_up(3);
+	reserve(3, 2);
+	uint64_t expected[] = {0, catalog_tag(&b)};
+	struct catalog_answer a = withdraw(3, expected, 2);
+	CU_ASSERT_EQUAL(a.result, CATALOG_PRECONDITION);
+	CU_ASSERT_EQUAL(a.book.quantity, 3);
+	check_refused();
+	expected[0] = catalog_tag(&a.book);
+	a = withdraw(3, expected, 2);
+	CU_ASSERT_EQUAL(a.result, CATALOG_OK);
+	CU_ASSERT_STRING_EQUAL(a.book.title, "Rome");
+	check_keys(3, "history", NULL, true);
+	CU_ASSERT_FALSE(catalog_book(store_view(f.store), 3, &b));
+	check_search("history", 0, 9, "", false);
+	check_topics("Nature:2 ");
+	CU_ASSERT_EQUAL(reserve(3, 1).result, CATALOG_NO_BOOK);
+	CU_ASSERT_EQUAL(withdraw(3, NULL, 0).result, CATALOG_NO_BOOK);
+
+	/* What was sold of it is not forgotten, so that orders and books go on adding up. */
+	CU_ASSERT_TRUE(catalog_withdrawn(store_view(f.store), 3, &b));
+	CU_ASSERT_EQUAL(b.quantity, 0);
+	CU_ASSERT_EQUAL(b.stocked, 2);
+	struct book again = make_book(3, "Rome", "History", 100, 7);
+	CU_ASSERT_EQUAL(add_book(&again).result, CATALOG_OK);
+	CU_ASSERT_EQUAL(look_up(3).quantity, 7);
+	CU_ASSERT_EQUAL(look_up(3).stocked, 9);
+	CU_ASSERT_FALSE(catalog_withdrawn(store_view(f.store), 3, &b));
+	withdraw(3, NULL, 0);
+	CU_ASSERT_EQUAL(import(&again, 1, false).result, CATALOG_OK);
+	CU_ASSERT_EQUAL(look_up(3).stocked, 9);
 	close_catalog();
 }
 
@@ -543,12 +675,13 @@ count_book(void *arg, const struct book *b)
 	return b->id != 3500;
 }
 
-static void
+static bool
 keep_last(void *arg, const struct book *b)
 {
 	uint64_t *last = arg;
 	CU_ASSERT_EQUAL(b->id, *last + 1);
 	*last = b->id;
+	return true;
 }
 
 static void
@@ -562,7 +695,7 @@ test_pages_of_a_large_topic(void)
 			books[i] = make_book(id + i, "Title", "Fiction", 100, 1);
 		CU_ASSERT_EQUAL(import(books, CATALOG_IMPORT_MAX, false).count, CATALOG_IMPORT_MAX);
 	}
-	CU_ASSERT_EQUAL(fixture_touched_count(&f), CATALOG_IMPORT_MAX + 2);
+	CU_ASSERT_EQUAL(fixture_touched_count(&f), CATALOG_IMPORT_MAX + 3);
 	check_topics("Fiction:5000 ");
 
 	uint64_t last = 0;
@@ -636,6 +769,7 @@ test_keys(void)
 	CU_ASSERT_EQUAL(catalog_key_book(12), hash64("info:12", 7));
 	CU_ASSERT_EQUAL(catalog_key_topic("nature"), hash64("search:nature", 13));
 	CU_ASSERT_EQUAL(catalog_key_topics(), hash64("topics", 6));
+	CU_ASSERT_EQUAL(catalog_key_shelves(), hash64("shelves", 7));
 }
 
 /* Beside this test program: build/tests/unit, build/bazar-init. */
@@ -691,7 +825,7 @@ static void
 test_bad_first_contents(void)
 {
 	check_seed_error("", "line 1");
-	check_seed_error("{\"books\":[]}", "1 to 200 books");
+	check_seed_error("{\"books\":[]}", "1 to 100 books");
 	check_seed_error("{\"books\":[{\"id\":1}]}", "book 1: it needs id");
 	check_seed_error("{\"books\":[{\"id\":1,\"title\":\"t\",\"author\":\"\",\"topic\":\"x\","
 			 "\"price\":0,\"quantity\":1}]}",
@@ -748,6 +882,9 @@ register_catalog(void)
 	    {"import is all or nothing", test_import_is_all_or_nothing},
 	    {"a book moves to another topic", test_a_book_moves_to_another_topic},
 	    {"the largest chunk fits an entry", test_the_largest_chunk_fits_an_entry},
+	    {"a book is added", test_a_book_is_added},
+	    {"books added in one batch", test_books_added_in_one_batch},
+	    {"a book is withdrawn", test_a_book_is_withdrawn},
 	    {"pages of a topic with 5,000 books", test_pages_of_a_large_topic},
 	    {"what is a book", test_book_problem},
 	    {"malformed answers", test_malformed_answers},

@@ -65,6 +65,8 @@ static const struct {
     {catalog_routes, "/search/nature", "GET, HEAD, OPTIONS"},
     {catalog_routes, "/info/1", "GET, HEAD, OPTIONS"},
     {catalog_routes, "/topics", "GET, HEAD, OPTIONS"},
+    {catalog_routes, "/books", "GET, HEAD, POST, OPTIONS"},
+    {catalog_routes, "/books/1", "GET, HEAD, DELETE, OPTIONS"},
     {catalog_routes, "/update/1/price", "GET, HEAD, PUT, OPTIONS"},
     {catalog_routes, "/update/1/stock", "PUT, OPTIONS"},
     {catalog_routes, "/cache-stats", "GET, HEAD, OPTIONS"},
@@ -77,11 +79,13 @@ static const struct {
     {peer_routes, "/metrics", "GET, HEAD, OPTIONS"},
     {peer_routes, "/status", "GET, HEAD, OPTIONS"},
     {peer_routes, "/peer/replicate", "POST, OPTIONS"},
+    {peer_routes, "/peer/command", "POST, OPTIONS"},
     {peer_routes, "/peer/log", "GET, HEAD, OPTIONS"},
     {peer_routes, "/peer/digest", "GET, HEAD, OPTIONS"},
     {catalog_peer_routes, "/peer/reserve", "POST, OPTIONS"},
     {catalog_peer_routes, "/peer/import", "POST, OPTIONS"},
     {catalog_peer_routes, "/peer/books", "GET, HEAD, OPTIONS"},
+    {catalog_peer_routes, "/peer/withdrawn", "GET, HEAD, OPTIONS"},
     {catalog_peer_routes, "/peer/reservations", "GET, HEAD, OPTIONS"},
     {order_peer_routes, "/peer/orders", "GET, HEAD, OPTIONS"},
 };
@@ -114,7 +118,8 @@ test_every_row_is_in_the_list(void)
 		for (size_t i = 0; tables[t][i].handler != NULL; i++)
 			rows++;
 	for (size_t i = 0; i < PATHS; i++)
-		listed += 1 + (strstr(paths[i].allow, "GET, HEAD, PUT") != NULL);
+		listed += 1 + (strncmp(paths[i].allow, "GET, HEAD, ", 11) == 0 &&
+				  strcmp(paths[i].allow, "GET, HEAD, OPTIONS") != 0);
 	CU_ASSERT_EQUAL(rows, listed);
 }
 
@@ -299,6 +304,28 @@ test_common_headers(void)
 	CU_ASSERT_STRING_EQUAL(header("ETag"), "");
 }
 
+/* Pages of other sites may read what everybody may; nothing says that they may write. */
+static void
+test_shared_reads(void)
+{
+	use(&open_shop, catalog_routes, NULL);
+	q.header.origin = "https://other.example";
+	CU_ASSERT_EQUAL(ask(METHOD_OPTIONS, "/books"), 204);
+	CU_ASSERT_STRING_EQUAL(header("Access-Control-Allow-Origin"), "*");
+	CU_ASSERT_STRING_EQUAL(header("Access-Control-Allow-Methods"), "GET, HEAD");
+	CU_ASSERT_EQUAL(ask(METHOD_GET, "/books?sort=x"), 400);
+	CU_ASSERT_STRING_EQUAL(header("Access-Control-Allow-Origin"), "*");
+	CU_ASSERT_EQUAL(ask(METHOD_POST, "/books"), 403);
+	CU_ASSERT_STRING_EQUAL(header("Access-Control-Allow-Origin"), "");
+	CU_ASSERT_EQUAL(ask(METHOD_DELETE, "/books/1"), 403);
+	static const char *const closed[] = {
+	    "/update/1/price", "/update/1/stock", "/invalidate-cache"};
+	for (size_t i = 0; i < 3; i++) {
+		CU_ASSERT_EQUAL(ask(METHOD_OPTIONS, closed[i]), 204);
+		CU_ASSERT_STRING_EQUAL(header("Access-Control-Allow-Origin"), "");
+	}
+}
+
 static int
 clean_up(void)
 {
@@ -323,4 +350,5 @@ register_dispatch(void)
 	CU_add_test(suite, "idempotency keys", test_idempotency_keys);
 	CU_add_test(suite, "bodies are bounded and typed", test_bodies_are_bounded_and_typed);
 	CU_add_test(suite, "common headers", test_common_headers);
+	CU_add_test(suite, "reads are shared with other sites", test_shared_reads);
 }

@@ -96,6 +96,7 @@ static void
 test_methods(void)
 {
 	CU_ASSERT_EQUAL(request_method("GET"), METHOD_GET);
+	CU_ASSERT_EQUAL(request_method("DELETE"), METHOD_DELETE);
 	CU_ASSERT_EQUAL(request_method("OPTIONS"), METHOD_OPTIONS);
 	CU_ASSERT_EQUAL(request_method("get"), METHOD_OTHER);
 	CU_ASSERT_EQUAL(request_method("OTHER"), METHOD_OTHER);
