@@ -51,8 +51,9 @@ export function Front() {
 
 const SORTS = [['title', 'Title'], ['price', 'Price, low to high'], ['-price', 'Price, high to low']];
 
-// A list of books with its choices, which are part of the address.
-function Browse({ address, what, usual }) {
+// A list of books with its choices, which are part of the address. `all`: how many there are without
+// choices, where that is known.
+function Browse({ address, what, usual, all }) {
 	const sort = address.searchParams.get('sort') ?? '', inStock = address.searchParams.get('in_stock') ?? '';
 	const found = useData(booksPath({ ...what, sort, in_stock: inStock, limit: PAGE }));
 	const choose = (name, value) => {
@@ -61,8 +62,9 @@ function Browse({ address, what, usual }) {
 		if (value) next.searchParams.set(name, value);
 		go(next.href, { replace: true });
 	};
+	const counted = found.total ?? (inStock ? undefined : all);
 	const tally = found.data && (found.data.length === 0 ? (what.q ? 'Nothing matches all these words. Fewer or shorter ones find more.' : 'No book is here.')
-		: found.total === undefined ? `The first ${found.data.length}` : count(found.total, 'book'));
+		: counted === undefined ? `The first ${found.data.length}` : count(counted, 'book'));
 	return html`<div class="choices">
 			<p class="tally" role="status">${tally ?? ''}</p>
 			<label class="check"><input type="checkbox" checked=${inStock === 'true'} onChange=${(e) => choose('in_stock', e.target.checked && 'true')} /> In stock only</label>
@@ -76,9 +78,10 @@ function Browse({ address, what, usual }) {
 
 export function Topic({ topic, address }) {
 	useTitle(topic);
+	const { data: topics } = useData('/topics');
 	return html`<nav class="trail" aria-label="You are here"><a href="/">All topics</a></nav>
 		<h1 class="topic-name">${topic}</h1>
-		<${Browse} address=${address} what=${{ topic }} usual="Number" />`;
+		<${Browse} address=${address} what=${{ topic }} usual="As on the shelf" all=${topics?.find((t) => t.topic === topic)?.books} />`;
 }
 
 export function Find({ query, address }) {
