@@ -1,5 +1,6 @@
 #include "fcgi/catalog/find.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,11 +89,23 @@ put_u64(uint8_t out[8], uint64_t number)
 		out[i] = (uint8_t)number;
 }
 
-/* Its longest form has three times as many bytes. */
+/* Most titles are ASCII, where folding is simple. False: this one is not, as far as it counts. */
+static bool
+ascii_key(const char *title, uint8_t key[FIND_KEY])
+{
+	size_t i = 0;
+	for (; i < FIND_KEY && title[i] != '\0' && isascii(title[i]); i++)
+		key[i] = (uint8_t)tolower(title[i]);
+	return isascii(title[i]); /* what comes next might combine with the last one */
+}
+
 static void
 title_key(const struct book *b, uint8_t key[FIND_KEY])
 {
-	char folded[3 * BOOK_TITLE_SIZE];
+	char folded[3 * BOOK_TITLE_SIZE]; /* the longest form there can be */
+	if (ascii_key(b->title, key))
+		return;
+	memset(key, 0, FIND_KEY);
 	if (text_fold(b->title, strlen(b->title), folded, sizeof(folded)) != 0)
 		return;
 	size_t len = strlen(folded);

@@ -1,5 +1,6 @@
 #include "fcgi/catalog/words.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,14 +79,10 @@ joins(struct splitter *s, utf8proc_int32_t point, const utf8proc_uint8_t *rest)
 	return point == '\'';
 }
 
-/* Adds the words of the text; true when it ends within a word. */
+/* Adds the words of a folded text; true when it ends within a word. */
 static bool
-split(struct splitter *s, const char *text)
+split_folded(struct splitter *s, const utf8proc_uint8_t *at)
 {
-	utf8proc_uint8_t *mapped = NULL;
-	if (utf8proc_map((const utf8proc_uint8_t *)text, 0, &mapped, MAP | UTF8PROC_NULLTERM) < 0)
-		return false;
-	const utf8proc_uint8_t *at = mapped;
 	for (utf8proc_int32_t point; (point = next_char(&at)) != 0;) {
 		if (is_word_char(point))
 			add_char(s, point);
@@ -94,6 +91,32 @@ split(struct splitter *s, const char *text)
 	}
 	bool open = s->len > 0;
 	end_word(s);
+	return open;
+}
+
+/* Most texts are ASCII, where folding is simple; an import has many. False: this one is not. */
+static bool
+fold_ascii(const char *text, utf8proc_uint8_t *out, size_t size)
+{
+	size_t i = 0;
+	for (; text[i] != '\0' && i < size - 1; i++) {
+		if (!isascii(text[i]))
+			return false;
+		out[i] = (utf8proc_uint8_t)tolower(text[i]);
+	}
+	out[i] = 0;
+	return text[i] == '\0';
+}
+
+static bool
+split(struct splitter *s, const char *text)
+{
+	utf8proc_uint8_t usual[256], *mapped = NULL;
+	if (fold_ascii(text, usual, sizeof(usual)))
+		return split_folded(s, usual);
+	if (utf8proc_map((const utf8proc_uint8_t *)text, 0, &mapped, MAP | UTF8PROC_NULLTERM) < 0)
+		return false;
+	bool open = split_folded(s, mapped);
 	free(mapped);
 	return open;
 }

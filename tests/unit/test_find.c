@@ -294,6 +294,22 @@ test_orders(void)
 	close_shelves();
 }
 
+/* Folded, and the same whether a letter is one code point or two. */
+static void
+test_titles_are_ordered(void)
+{
+	const struct book books[] = {make_book(1, "\xc3\x89mile", "", 1, 1),
+	    make_book(2, "E\xcc\x81mile", "", 1, 1), make_book(3, "zebra", "", 1, 1),
+	    make_book(4, "ABC", "", 1, 1), make_book(5, "abd", "", 1, 1),
+	    make_book(6, "abb", "", 1, 1)};
+	open_shelves();
+	put(books, 6);
+	struct find q = question("", 1);
+	q.sort = FIND_BY_TITLE;
+	check_found(q, "6 4 5 3 1 2 ");
+	close_shelves();
+}
+
 static void
 test_the_index_follows(void)
 {
@@ -556,6 +572,7 @@ register_find(void)
 	    {"all words must match", test_all_words_must_match},
 	    {"filters", test_filters},
 	    {"orders", test_orders},
+	    {"titles are ordered", test_titles_are_ordered},
 	    {"the index follows its books", test_the_index_follows},
 	    {"random searches, against reading every book", test_random_searches},
 	    {"windows of 20,000 books", test_windows},
