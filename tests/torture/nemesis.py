@@ -368,7 +368,7 @@ HAVE_TIME_SPACES = os.geteuid() == 0 and os.path.exists("/proc/self/timens_offse
 PAIRS = (CATALOG, CATALOG[::-1], ORDER, ORDER[::-1], ("order-1", "catalog-1"), ("order-2", "catalog-2"))
 # How often each is chosen, and to what it is done.
 FAULTS = (
-    (24, Kill, WORKERS),
+    (30, Kill, WORKERS),
     (4, KillBoth, (CATALOG, ORDER)),
     (4, Away, WORKERS),
     (2, KillNginx, ("nginx",)),
@@ -418,7 +418,7 @@ class Nemesis:
         if not fault.begin():
             return
         self.active.append(fault)
-        self.crowd = self.crowd - 1 if self.crowd > 0 else self.choose.choice((0, 0, 4))
+        self.crowd = self.crowd - 1 if self.crowd > 0 else self.choose.choice((0, 0, 0, 4))
         self.next = time.monotonic() + self.choose.choice((0.05, 0.3, 1))
 
     def end_some(self):

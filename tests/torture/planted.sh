@@ -1,47 +1,72 @@
 #!/bin/sh
 # Shows that the torture sees what it is for: builds the workers once for every planted bug named below
-# (replica/core/plant.h says what each takes away), lets them be tortured with assertions off, and
-# demands that each is caught within LIMIT seconds of faults.
+# (replica/core/plant.h says what each takes away), lets them be tortured with assertions off, again
+# and again with other seeds, and demands that each is caught within LIMIT seconds.
 #
 #   tests/torture/planted.sh [BUG...]      in $BUILD/torture-planted (default build/torture-planted)
+#
+# Left to the simulator (tests/sim/planted.sh): bugs that no real shop shows within minutes. BOOT: an
+# answer cannot reach a process that was started after the question was asked, over HTTP. PARTIAL: it
+# takes a log that was pruned. C3: it takes another incarnation, that is, data lost on purpose.
 set -eu
 cd "$(dirname "$0")/../.."
 LIMIT=${LIMIT:-300}
-SEED=${SEED:-1}
+RUN=${RUN:-40}
 BUILD=${BUILD:-build}
 DIR=$BUILD/torture-planted
+BUGS="R1 R2 CONFIRM R3 R4 R6 R7 R9 R10 GRANTED SHRINK PREV FENCE TABLE FLOORS C2 C4 DEDUP FLUSH"
 
-# Per bug the faults that bring it to light soonest; all kinds would, in time.
-kinds() {
+# The faults that bring it to light soonest; all kinds would, in time.
+options() {
 	case $1 in
-	R4) echo pause,delay ;;
-	FLOORS) echo reload,delay ;;
-	FLUSH) echo power-loss ;;
-	DEDUP) echo cut,lossy,pause,duplicate ;;
-	*) echo kill,kill-both,cut-one-way,lossy,pause,delay,duplicate ;;
+	R1 | R3) echo --kinds kill,kill-both ;;
+	R2) echo --kinds kill,away,promote,cut-one-way --min-insync all ;;
+	R10) echo --kinds cut,away,promote --min-insync 1 ;;
+	CONFIRM) echo --kinds kill,away,cut --min-insync 1 ;;
+	R9 | GRANTED | C4) echo --kinds pause,cut,cut-one-way --min-insync 1 ;;
+	SHRINK) echo --kinds cut,cut-one-way,away --min-insync all ;;
+	R4 | FLOORS) echo --kinds pause,delay ;;
+	C2) echo --kinds clock,kill-both,kill ;;
+	DEDUP) echo --kinds cut-one-way,lossy,pause,kill ;;
+	FLUSH) echo --kinds kill,kill-both,away,promote --losing all ;;
+	*) echo --kinds kill,cut-one-way,lossy,delay,duplicate,promote,switchover ;;
 	esac
 }
 
+# Torture until it is caught or the time is over.
+torture() {
+	seed=1
+	end=$(($(date +%s) + LIMIT))
+	while [ "$(date +%s)" -lt "$end" ]; do
+		# The options are words.
+		# shellcheck disable=SC2046
+		BUILD=$BUILD TORTURE_WORKERS="$DIR/$1" python3 tests/torture/run.py --planted \
+			--seed "$seed" --duration "$RUN" $(options "$1") >"$DIR/$1.log" 2>&1 && status=0 ||
+			status=$?
+		[ "$status" -ne 1 ] || return 0
+		seed=$((seed + 1))
+	done
+	return 1
+}
+
 try() {
-	make -s BUILD="$DIR/$1" CPPFLAGS="-DPLANT_$1 -DNDEBUG" all >"$DIR/$1.log" 2>&1 || {
+	began=$(date +%s)
+	if ! make BUILD="$DIR/$1" CPPFLAGS="-DPLANT_$1 -DNDEBUG" "$DIR/$1/bazar-catalog" \
+		"$DIR/$1/bazar-order" >"$DIR/$1.log" 2>&1; then
 		echo "FAILED $1: does not compile, see $DIR/$1.log"
-		return 1
-	}
-	status=0
-	BUILD=$BUILD TORTURE_WORKERS="$DIR/$1" python3 tests/torture/run.py --seed "$SEED" \
-		--duration "$LIMIT" --kinds "$(kinds "$1")" --first >"$DIR/$1.log" 2>&1 || status=$?
-	seen=$(grep -m 1 '^CAUGHT' "$DIR/$1.log") || seen=
-	if [ "$status" -eq 1 ] && [ -n "$seen" ]; then
-		echo "caught $1, ${seen#CAUGHT }"
+	elif torture "$1" && seen=$(grep -m 1 '^SYMPTOM' "$DIR/$1.log"); then
+		echo "caught $1 in $(($(date +%s) - began)) s, seed $seed: ${seen#SYMPTOM }"
+		return
 	else
 		echo "FAILED $1: not caught in $LIMIT s, see $DIR/$1.log"
-		return 1
 	fi
+	return 1
 }
 
 mkdir -p "$DIR"
+[ $# -gt 0 ] || eval "set -- $BUGS"
 passed=0 failed=0
-for bug in "${@:-R1 R2 CONFIRM R3 R4 R6 R7 FLOORS DEDUP}"; do
+for bug; do
 	if try "$bug"; then
 		passed=$((passed + 1))
 	else

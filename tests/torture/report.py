@@ -31,6 +31,7 @@ class History:
                     self.take(words)
         for times in (*self.invoked.values(), *self.returned.values(), *self.answered.values()):
             times.sort()
+        self.end = min(times[-1] for times in self.answered.values())
 
     def take(self, words):
         invoked, returned, at, kind, outcome = int(words[0]), int(words[1]), words[3], words[6], words[10]
@@ -84,7 +85,7 @@ def unavailability(history, faults):
     result = {}
     for fault in faults:
         others = [other for other in faults if other is not fault and other.ended > fault.began]
-        limit = min([fault.ended + AFTER_S * 10**9, *(other.began for other in others)])
+        limit = min([fault.ended + AFTER_S * 10**9, history.end, *(other.began for other in others)])
         if limit < fault.ended or not history.was_well(fault.began):
             continue
         kind = result.setdefault(fault.kind, {"read": [], "write": []})

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """make torture: a real shop, many clients, and everything that can go wrong; then the proof that nobody was lied to.
 
-    run.py [--seed N] [--duration SECONDS] [--rate N] [--clients N] [--kinds kill,cut,...] [--keep]
+    run.py [--seed N] [--duration SECONDS] [--rate N] [--clients N] [--kinds kill,cut,...] [--min-insync 1|all]
+           [--losing none|some|all] [--keep]
 
 Exit status: 0: nothing wrong; 1: a violation, or a shop that did not heal; 2: worthless, because faults went by with
 too few requests. What it found is in BUILD/torture/: a line in runs.jsonl, and for a failure a directory
@@ -33,10 +34,10 @@ MUTATIONS = 100
 
 class Torture:
     def __init__(self, options):
-        self.options, self.problems, self.weak = options, [], []
+        self.options, self.problems, self.weak, self.load = options, [], [], None
         self.place = os.path.join(BUILD, "torture")
         os.makedirs(self.place, exist_ok=True)
-        self.history = os.path.join(self.place, f"history-{options.seed}")
+        self.history = os.path.join(self.place, f"history-{options.seed}" + ("-planted" if options.planted else ""))
 
     # ---- The run ----
 
@@ -57,10 +58,11 @@ class Torture:
             self.problems.append(f"load: {said}")
 
     def run(self):
-        self.shop = TortureStack(self.options.seed, BAZAR_NGINX_WORKERS=2)
+        self.shop = TortureStack(self.options.seed, self.options.losing, BAZAR_NGINX_WORKERS=2)
         self.nemesis = Nemesis(self.shop, self.options.seed, self.options.kinds)
         began = time.monotonic()
         try:
+            self.choose_set()
             self.start_load()
             time.sleep(CALM_S)
             self.nemesis.run(self.options.duration, self.check_load)
@@ -75,7 +77,7 @@ class Torture:
             self.problems.append("the run broke off")
             raise
         finally:
-            if self.load.poll() is None:
+            if self.load is not None and self.load.poll() is None:
                 self.load.kill()
                 self.load.wait()
             self.keep_failure()
@@ -91,12 +93,20 @@ class Torture:
         except AssertionError as error:
             self.problems.append(f"{error}\n{self.shop.ctl('status', check=False).stdout}")
 
+    def choose_set(self):
+        """How many replicas must have a write, to begin with."""
+        choose = random.Random(self.options.seed)
+        for service in ("catalog", "order"):
+            self.shop.ctl("min-insync", service, self.options.min_insync or choose.choice(("1", "all")))
+
     # ---- The verdict ----
 
     def judge(self):
         self.problems = self.nemesis.problems + self.problems
         self.seen = report.History(self.history)
         self.check_history()
+        if self.problems and self.options.planted:
+            return
         self.check_shop("verify")
         self.check_shop("reconcile", "--all")
         self.check_orders()
@@ -170,7 +180,7 @@ class Torture:
     # ---- What is left of it ----
 
     def keep_failure(self):
-        if not (self.problems or self.options.keep):
+        if self.options.planted or not (self.problems or self.options.keep):
             return
         place = os.path.join(self.place, f"failed-{self.options.seed}")
         shutil.rmtree(place, ignore_errors=True)
@@ -192,8 +202,12 @@ class Torture:
 
     def tell(self):
         summary = self.summary()
-        with open(os.path.join(self.place, "runs.jsonl"), "a", encoding="ascii") as file:
-            file.write(json.dumps(summary) + "\n")
+        if self.options.planted:
+            for problem in self.problems[:1]:
+                print(f"SYMPTOM {problem}")
+        else:
+            with open(os.path.join(self.place, "runs.jsonl"), "a", encoding="ascii") as file:
+                file.write(json.dumps(summary) + "\n")
         for line in report.table(summary["faults"], summary["unavailable_ms"]):
             print(line)
         print(f"  reads {summary['read_ms']}, writes {summary['write_ms']} (milliseconds)")
@@ -210,6 +224,10 @@ def parse():
     parser.add_argument("--rate", type=int, default=1500)
     parser.add_argument("--clients", type=int, default=36)
     parser.add_argument("--kinds", type=lambda text: text.split(","), default=None, help=",".join(KINDS))
+    parser.add_argument("--min-insync", choices=("1", "all"), default=None, help="default: by the seed")
+    parser.add_argument("--losing", choices=("none", "some", "all"), default=None,
+                        help="whose disks lose at kill -9 what was not synced; default: by the seed")
+    parser.add_argument("--planted", action="store_true", help="tell the first symptom; not a run to be added up")
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
     if options.seed is None:
@@ -224,7 +242,7 @@ def main():
     torture = Torture(options)
     torture.run()
     torture.tell()
-    if not (torture.problems or options.keep):
+    if options.planted or not (torture.problems or options.keep):
         os.unlink(torture.history)
     return 1 if torture.problems else 2 if torture.weak else 0
 

@@ -19,8 +19,8 @@ TESTS = os.path.join(BUILD, "tests")
 # Where the real workers are: those with a planted bug, if any.
 WORKERS = os.path.abspath(os.environ.get("TORTURE_WORKERS", BUILD))
 PORTS = range(21000, 29800, 400)
-# A third of the runs has no disk that loses what was not synced, in the others some do.
-LOSING = ((), ("catalog-1", "order-2"), ("catalog-1", "catalog-2", "order-1", "order-2"))
+# Whose disks lose what was not synced.
+LOSING = {"none": (), "some": ("catalog-1", "order-2"), "all": tuple(OFFSETS)}
 DISK_TEXT = 4088  # bytes of rules in a control file of tests/fault/disk_preload.c
 HEALTHY = {"lose_requests": 0, "lose_answers": 0, "delay": 0, "copies": 0, "late": 0}
 
@@ -60,9 +60,9 @@ class Proxy:
 
 
 class TortureStack(Stack):
-    def __init__(self, seed, **settings):
+    def __init__(self, seed, losing=None, **settings):
         self.choose = random.Random(seed)
-        self.losing = set(self.choose.choice(LOSING))
+        self.losing = set(LOSING[losing or self.choose.choice(list(LOSING))])
         self.port = free_port()
         self.home = tempfile.mkdtemp(prefix="torture-")
         self.run = os.path.join(self.home, "run")
