@@ -140,8 +140,9 @@ all_promised(struct core *c, const struct set *s)
 }
 
 /* R10: no committed entry is missed, and the old primary serves nothing any more. Where fewer than
- * `min` are left, all but the old primary must know: anybody else could later be promoted by the
- * logs that the old set asks for, without what is committed from now on. */
+ * `min` logs are left, all but the old primary must promise: anybody else could later be promoted
+ * by the logs that the old set asks for, without what is committed from now on. (One that has lost
+ * its log cannot, so its promise will do.) */
 static bool
 is_safe(struct core *c, const struct set *s)
 {
@@ -154,7 +155,7 @@ is_safe(struct core *c, const struct set *s)
 		return may_go_on(c, s);
 	for (uint32_t i = 0; i < s->count; i++) {
 		uint32_t id = s->member[i].id;
-		others &= id == s->primary || promised(c, id, true);
+		others &= id == s->primary || promised(c, id, false);
 	}
 	bool stopped =
 	    promised(c, s->primary, false) || set_needs_leases(s) || c->promotion.primary_stopped;

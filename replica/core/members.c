@@ -318,7 +318,7 @@ end_waits(struct core *c)
 	if (c->command.kind == COMMAND_HAND_OVER && waited >= HAND_OVER_MS) {
 		c->heir = 0;
 		members_tell(c, TOLD_TIMED_OUT);
-	} else if (c->command.kind != COMMAND_PROMOTE && waited >= CORE_COMMAND_MS) {
+	} else if (waited >= CORE_COMMAND_MS) {
 		members_tell(c, TOLD_TIMED_OUT);
 	}
 }
