@@ -106,6 +106,33 @@ any_node(struct world *w)
 	return &w->nodes[random_below(&w->random, w->mood.nodes)];
 }
 
+/* The node file is kept up to date, so that a replica that has lost its store asks everybody. */
+static void
+write_down(struct world *w, uint32_t id)
+{
+	struct set *file = &w->first;
+	if (set_find(file, id) != NULL)
+		return;
+	struct set_member *m = &file->member[file->count++];
+	m->id = id;
+	m->in_sync = true;
+	node_address(id, m->address);
+	file->min = file->count;
+}
+
+static void
+cross_out(struct world *w, uint32_t id)
+{
+	struct set *file = &w->first;
+	struct set_member *m = set_find(file, id);
+	if (m == NULL || file->count == 1)
+		return;
+	*m = file->member[--file->count];
+	file->min = file->count;
+	if (file->primary == id)
+		file->primary = w->oracle.table.set.primary;
+}
+
 static void
 add(struct world *w, struct node *primary, const struct set *s)
 {
@@ -116,6 +143,7 @@ add(struct world *w, struct node *primary, const struct set *s)
 	node_address(n->id, c.address);
 	if (n->stopped)
 		bring_back(n);
+	write_down(w, n->id);
 	give(w, primary, c);
 }
 
@@ -264,6 +292,8 @@ check_done(struct node *n, const struct core_command *c)
 		break;
 	case COMMAND_REMOVE:
 		holds = set_find(s, c->id) == NULL;
+		if (holds)
+			cross_out(w, c->id);
 		break;
 	case COMMAND_PROMOTE:
 		holds = s->primary == n->id;
@@ -285,7 +315,9 @@ end_command(struct world *w, bool done)
 	for (unsigned i = 0; i < w->mood.nodes; i++) {
 		struct node *n = &w->nodes[i];
 		bool removed = done && o->command.kind == COMMAND_REMOVE && o->command.id == n->id;
-		if (removed && !n->stopped && !n->gone && random_chance(&w->random, 500)) {
+		if (w->calm) {
+			bring_back(n);
+		} else if (removed && !n->stopped && !n->gone && random_chance(&w->random, 500)) {
 			n->stopped = true;
 			node_crash(n);
 		} else if (n->stopped && (!removed || random_chance(&w->random, 500))) {

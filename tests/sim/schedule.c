@@ -266,7 +266,8 @@ schedule_calm(struct world *w)
 	w->mood.delay_us = 500;
 	memset(w->cut, 0, sizeof(w->cut));
 	for (unsigned i = 0; i < w->mood.nodes; i++) {
-		w->nodes[i].stopped = false;
+		if (w->admin.ticket == 0) /* else when it is answered */
+			w->nodes[i].stopped = false;
 		world_at(w, 0, (struct event){.kind = EV_START, .index = i + 1});
 	}
 	if (w->mood.operator_ms == 0)

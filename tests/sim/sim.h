@@ -366,6 +366,7 @@ struct world {
 	struct event *heap;
 	size_t heap_count, heap_cap;
 	uint64_t order;
+	unsigned at_once; /* events at this very time */
 	uint64_t boots;
 	bool cut[SIM_NODES + 1][SIM_NODES + 1];
 	struct node nodes[SIM_NODES];

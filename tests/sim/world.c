@@ -7,6 +7,7 @@
 #include "fcgi/base/xalloc.h"
 #include "tests/sim/sim.h"
 
+#define AT_ONCE_MAX 5000 /* events of one moment */
 #define REST_WITHIN (60000 * SIM_MS) /* from calm to rest */
 
 void
@@ -154,7 +155,10 @@ run(struct world *w)
 	schedule_begin(w);
 	while (!w->oracle.failed && !schedule_at_rest(w)) {
 		struct event e = next_event(w);
+		w->at_once = e.at == w->now ? w->at_once + 1 : 0;
 		w->now = e.at;
+		if (w->at_once > AT_ONCE_MAX)
+			oracle_fail(w, "time stands still");
 		if (w->now > w->mood.calm_at + REST_WITHIN) {
 			if (e.kind == EV_DELIVER)
 				net_release(e.packet);
