@@ -45,9 +45,8 @@ struct peer {
 	struct position match;         /* its log is durable and like ours up to here, at least */
 	struct position last, applied; /* as it says itself */
 	uint64_t told;                 /* the commit it was last sent */
-	uint64_t answered;             /* the latest request it has answered; 0: none ... */
-	uint64_t answered_at;          /* ... and when we had the answer */
-	uint64_t granted_until;        /* it may be reading by our grant */
+	uint64_t answered;             /* the latest request it has answered; 0: none */
+	uint64_t granted_until;        /* it, or its host's cache, may be read by our leave */
 	uint64_t lease_until;          /* by it, a primary may be reading until then */
 	struct load load;
 };
@@ -190,8 +189,9 @@ void log_begin(struct core *c, struct position base, const struct set *set, uint
 /* lease.c */
 void lease_answered(struct core *c, const struct message *m); /* backup: m is being answered */
 void lease_taken(struct core *c, const struct message *m);    /* backup: m may grant one */
-void lease_grant(struct core *c, struct peer *p, struct message *m); /* primary: in an APPEND */
-void lease_heard(struct peer *p, uint64_t sent_at);                  /* primary: it answered */
+void lease_grant(
+    const struct core *c, const struct peer *p, struct message *m); /* primary: in an APPEND */
+void lease_heard(const struct core *c, struct peer *p, bool knew);  /* primary: it answered */
 void lease_restrict(
     struct core *c);            /* closes the gate, or ends it earlier, where the set says so */
 void lease_run(struct core *c); /* opens and closes the gate */

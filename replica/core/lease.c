@@ -44,20 +44,21 @@ lease_taken(struct core *c, const struct message *m)
 /* ---- Primary ---- */
 
 void
-lease_grant(struct core *c, struct peer *p, struct message *m)
+lease_grant(const struct core *c, const struct peer *p, struct message *m)
 {
-	if (!c->leases || !set_in_sync(&c->set, p->id))
-		return;
-	m->granted = p->answered;
-	if (p->granted_until < p->answered_at + CORE_GRANTED_MS)
-		p->granted_until = p->answered_at + CORE_GRANTED_MS;
+	if (c->leases && set_in_sync(&c->set, p->id))
+		m->granted = p->answered;
 }
 
+/* Where it needs no lease for its reads, its host's cache has got one from it, when it answered
+ * this at the latest. One that is being left out gives none any more once it has that set. */
 void
-lease_heard(struct peer *p, uint64_t sent_at)
+lease_heard(const struct core *c, struct peer *p, bool knew)
 {
-	if (p->lease_until < sent_at + CORE_LEASE_MS)
-		p->lease_until = sent_at + CORE_LEASE_MS;
+	if (p->lease_until < p->sent_at + CORE_LEASE_MS)
+		p->lease_until = p->sent_at + CORE_LEASE_MS;
+	if (set_in_sync(&c->set, p->id) || (primary_needs(c, p->id) && !knew))
+		p->granted_until = c->now + CORE_GRANTED_MS;
 }
 
 bool

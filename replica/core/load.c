@@ -13,10 +13,14 @@
 
 /* ---- Giving ---- */
 
+/* Whoever holds something has to give it up for this, so never one that the committed set counts
+ * on. */
 bool
 load_needed(const struct core *c, const struct peer *p)
 {
-	return p->heard && (p->load.active || !log_reaches(c, p->match.seq));
+	bool counted_on = p->whole && set_in_sync(&c->applied_set, p->id);
+
+	return p->heard && !counted_on && (p->load.active || !log_reaches(c, p->match.seq));
 }
 
 void

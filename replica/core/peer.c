@@ -198,8 +198,9 @@ on_appended(struct core *c, struct peer *p, const struct message *m, bool restar
 {
 	if (c->phase != CORE_TAIL && c->phase != CORE_ACTIVE)
 		return;
+	bool knew = position_equal(p->match, c->last);
 	peer_learn_match(c, p);
-	lease_heard(p, p->sent_at);
+	lease_heard(c, p, knew);
 	p->gaps = m->verdict == VERDICT_GAP ? p->gaps + 1 : 0;
 	if (p->gaps > GAPS_MAX) {
 		peer_failed(c, p);
@@ -247,7 +248,6 @@ peer_answer(struct core *c, struct peer *p, const struct message *m)
 	if (m->request == 0 || m->request != p->request)
 		return;
 	p->answered = restarted ? 0 : p->request;
-	p->answered_at = c->now;
 	p->request = 0;
 	p->boot = m->boot;
 	p->due = c->now + CORE_HEARTBEAT_MS;
