@@ -185,7 +185,7 @@ take_out(struct core *c, struct set *next)
 
 	if (m == NULL || m->id == c->self)
 		return TOLD_INVALID;
-	const struct peer *p = peer_find(c, m->id);
+	struct peer *p = peer_find(c, m->id);
 	bool gone = c->command.lost && (p == NULL || !p->reachable);
 	uint32_t min = next->min;
 	*m = next->member[--next->count];
@@ -195,6 +195,8 @@ take_out(struct core *c, struct set *next)
 		next->wanted = next->count;
 	if (next->min > set_count_in_sync(next))
 		return TOLD_NOT_IN_SYNC;
+	if (gone && p != NULL)
+		p->granted_until = c->now + CORE_GRANTED_MS;
 	if (next->min < min && gone)
 		next->forced = true;
 	else if (next->min < min && set_degraded(&c->set))
