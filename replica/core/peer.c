@@ -120,6 +120,8 @@ peer_failed(struct core *c, struct peer *p)
 {
 	p->request = 0;
 	p->reachable = false;
+	if (c->heir == p->id && c->phase == CORE_EMPTY)
+		c->heir = 0; /* it may have started anew: asked again who it is */
 	p->due = c->now + pause_after_failure(c, p);
 }
 
