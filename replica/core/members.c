@@ -332,12 +332,22 @@ command_waits(const struct core *c)
 	       (c->command.kind == COMMAND_MIN_INSYNC || c->command.kind == COMMAND_REMOVE);
 }
 
+/* What is in flight may be waiting for the very member that is lost. */
+static bool
+may_change(const struct core *c)
+{
+	bool removes_lost =
+	    command_waits(c) && c->command.kind == COMMAND_REMOVE && c->command.lost;
+
+	return c->phase == CORE_ACTIVE && c->heir == 0 && (removes_lost || !primary_in_flight(c));
+}
+
 /* One change at a time, between two batches. */
 void
 members_run(struct core *c)
 {
 	end_waits(c);
-	if (c->phase != CORE_ACTIVE || primary_in_flight(c) || c->heir != 0)
+	if (!may_change(c))
 		return;
 	if (command_waits(c)) {
 		change_by_command(c);

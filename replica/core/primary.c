@@ -12,7 +12,7 @@ set_of_term(struct core *c)
 	struct set s = c->set;
 
 	s.primary = c->self;
-	s.forced = c->promotion.active;
+	s.forced = c->promotion.active || (s.forced && primary_in_flight(c));
 	for (uint32_t i = 0; c->promotion.active && i < s.count; i++) {
 		struct set_member *m = &s.member[i];
 		const struct peer *p = peer_find(c, m->id);
