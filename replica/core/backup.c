@@ -135,6 +135,8 @@ handed(struct core *c, const struct message *m)
 	if (c->role == CORE_BACKUP && ours && !empty_is(c) && set_find(&c->set, c->self) != NULL) {
 		act_reply(c, m, VERDICT_OK);
 		campaign_promote(c, false, false);
+	} else {
+		act_reply(c, m, VERDICT_GAP); /* which tells of our start, at least */
 	}
 }
 

@@ -186,7 +186,6 @@ take_out(struct core *c, struct set *next)
 	if (m == NULL || m->id == c->self)
 		return TOLD_INVALID;
 	struct peer *p = peer_find(c, m->id);
-	bool gone = c->command.lost && (p == NULL || !p->reachable);
 	uint32_t min = next->min;
 	*m = next->member[--next->count];
 	if (next->min > next->count)
@@ -195,9 +194,9 @@ take_out(struct core *c, struct set *next)
 		next->wanted = next->count;
 	if (next->min > set_count_in_sync(next))
 		return TOLD_NOT_IN_SYNC;
-	if (gone && p != NULL)
+	if (c->command.lost && p != NULL)
 		p->granted_until = c->now + CORE_GRANTED_MS;
-	if (next->min < min && gone)
+	if (next->min < min && c->command.lost)
 		next->forced = true;
 	else if (next->min < min && set_degraded(&c->set))
 		return TOLD_NOT_IN_SYNC;
@@ -325,16 +324,23 @@ end_waits(struct core *c)
 	}
 }
 
+/* One that is said to be lost is not, as long as it answers. */
 static bool
-command_waits(const struct core *c)
+command_waits(struct core *c)
 {
-	return c->commanded && c->command_seq == 0 &&
-	       (c->command.kind == COMMAND_MIN_INSYNC || c->command.kind == COMMAND_REMOVE);
+	const struct core_command *command = &c->command;
+	const struct peer *p = peer_find(c, command->id);
+
+	if (!c->commanded || c->command_seq != 0)
+		return false;
+	if (command->kind == COMMAND_REMOVE)
+		return !command->lost || p == NULL || !p->reachable;
+	return command->kind == COMMAND_MIN_INSYNC;
 }
 
 /* What is in flight may be waiting for the very member that is lost. */
 static bool
-may_change(const struct core *c)
+may_change(struct core *c)
 {
 	bool removes_lost =
 	    command_waits(c) && c->command.kind == COMMAND_REMOVE && c->command.lost;
