@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -30,6 +31,11 @@
 #define BODY_KEEP (256u << 10) /* a thread keeps this much memory for the next body */
 #define SPARE_MAX 256          /* exchanges kept for the next ones that are answered later */
 #define WAKE_SIGNAL SIGUSR2
+/* Batches come and go by the megabyte: memory that was freed is kept for the next one, not given
+ * back to the system and taken anew. */
+#define KEEP_FREE (64 << 20)
+#define TAKE_AHEAD (1 << 20)
+#define MAP_ALONE (4 << 20)
 
 struct exchange;
 
@@ -42,9 +48,10 @@ struct fcgi_pool {
 	int epoll;
 	int resumed; /* eventfd: an edge of it sends a thread to the answers that came later */
 	atomic_bool stopping;
-	atomic_uint later; /* requests whose answer is still to come */
-	atomic_uint idle;  /* threads waiting for any connection */
-	sigset_t asleep;   /* signal mask while waiting: only WAKE_SIGNAL comes through */
+	atomic_int highest; /* descriptor of a connection */
+	atomic_uint later;  /* requests whose answer is still to come */
+	atomic_uint idle;   /* threads waiting for any connection */
+	sigset_t asleep;    /* signal mask while waiting: only WAKE_SIGNAL comes through */
 	pthread_t *threads;
 	unsigned thread_count;
 
@@ -342,8 +349,20 @@ asks_again(struct fcgi_pool *pool, int fd)
 static void
 put_back(struct fcgi_pool *pool, int fd)
 {
+	int highest = atomic_load_explicit(&pool->highest, memory_order_relaxed);
+	while (fd > highest && !atomic_compare_exchange_weak(&pool->highest, &highest, fd))
+		;
 	if (fd >= 0 && watch(pool, EPOLL_CTL_ADD, fd) != 0)
 		close(fd);
+}
+
+/* When no thread is left. Only the epoll set knows which descriptors they are. */
+static void
+close_idle(struct fcgi_pool *pool)
+{
+	for (int fd = 0; fd <= atomic_load(&pool->highest); fd++)
+		if (fd != pool->resumed && epoll_ctl(pool->epoll, EPOLL_CTL_DEL, fd, NULL) == 0)
+			close(fd);
 }
 
 /* All requests that come on a connection while this thread stays with it. Returns the exchange to
@@ -455,6 +474,9 @@ fcgi_setup(void)
 	if (sigaction(SIGPIPE, &ignore, NULL) != 0 ||
 	    sigaction(WAKE_SIGNAL, &interrupt, NULL) != 0 || FCGX_Init() != 0)
 		return -1;
+	if (mallopt(M_TRIM_THRESHOLD, KEEP_FREE) == 0 || mallopt(M_TOP_PAD, TAKE_AHEAD) == 0 ||
+	    mallopt(M_MMAP_THRESHOLD, MAP_ALONE) == 0)
+		return -1;
 	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
 		return -1;
 	files.rlim_cur = files.rlim_max;
@@ -521,6 +543,7 @@ fcgi_stop(struct fcgi_pool *pool, unsigned wait_ms)
 	for (unsigned i = 0; i < pool->thread_count; i++)
 		if (pthread_timedjoin_np(pool->threads[i], NULL, &until) != 0)
 			return -1;
+	close_idle(pool);
 	for (struct exchange *x; (x = pool->spare) != NULL;) {
 		pool->spare = x->next;
 		exchange_free(x);

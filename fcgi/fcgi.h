@@ -32,7 +32,8 @@ struct fcgi_config {
 	void *arg;
 };
 
-/* Once in a process, before the first pool and before other threads: signals, open files. */
+/* Once in a process, before the first pool and before other threads: signals, open files, memory.
+ */
 int fcgi_setup(void);
 
 /* NULL: errno. The threads block all signals. */
@@ -43,9 +44,10 @@ struct fcgi_pool *fcgi_start(const struct fcgi_config *config);
 void fcgi_resume(struct response *r, void (*answer)(void *arg), void *arg);
 
 /*
- * Takes no new connections, answers what was asked on the open ones, and ends the threads. Open
- * connections stay so until the process ends: nginx then repeats reads elsewhere. -1: some request
- * was not done after `wait_ms`; its thread goes on, and the pool must not be touched again.
+ * Takes no new connections, answers what was asked on the open ones, ends the threads, and closes
+ * the connections: whoever asks next connects anew, and waits for the process that comes next. -1:
+ * some request was not done after `wait_ms`; its thread goes on, and the pool must not be touched
+ * again.
  */
 int fcgi_stop(struct fcgi_pool *pool, unsigned wait_ms);
 

@@ -5,6 +5,8 @@ import http.client
 import os
 import shutil
 import signal
+import socket
+import struct
 import tempfile
 import threading
 import time
@@ -251,6 +253,99 @@ class PurchaseFaults(unittest.TestCase):
         self.assertEqual(self.read(location)["status"], "CONFIRMED")
         again = purchase.ask()
         self.assertEqual((again.status, again.data["order_id"]), (200, location.split("/")[-1]))
+
+
+class Worker(threading.Thread):
+    """A FastCGI worker in the place of order-1: answers the first request on a connection, and breaks the
+    connection at the second, after reading it or before."""
+
+    def __init__(self, path, read_first):
+        super().__init__(daemon=True)
+        self.read_first, self.connections, self.requests = read_first, 0, 0
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(path)
+        self.socket.listen()
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            self.connections += 1
+            with connection:
+                self.read_request(connection)
+                self.answer(connection)
+                if self.read_first:
+                    self.read_request(connection)
+                elif connection.recv(1, socket.MSG_PEEK):
+                    self.requests += 1
+
+    def read_request(self, connection):
+        """Up to the empty record that ends its body."""
+        with connection.makefile("rb") as stream:
+            while head := stream.read(8):
+                _, kind, _, length, padding, _ = struct.unpack(">BBHHBB", head)
+                stream.read(length + padding)
+                if kind == 5 and length == 0:
+                    self.requests += 1
+                    return
+
+    def answer(self, connection):
+        body = b"Status: 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+        connection.sendall(struct.pack(">BBHHBB", 1, 6, 1, len(body), 0, 0) + body +
+                           struct.pack(">BBHHBB", 1, 6, 1, 0, 0, 0) + struct.pack(">BBHHBBQ", 1, 3, 1, 8, 0, 0, 0))
+
+
+class KeptConnections(unittest.TestCase):
+    """What nginx does with a write when the kept connection it goes out on dies."""
+
+    def setUp(self):
+        self.shop = Stack()
+        self.addCleanup(self.shop.destroy)
+
+    def test_what_may_have_arrived_is_not_sent_again(self):
+        path = os.path.join(self.shop.run, "order-1", "client.sock")
+        os.rename(path, path + ".real")
+        for method in ("POST", "PUT"):  # nginx takes PUT for repeatable
+            for read_first in (True, False):
+                with self.subTest(method=method, read_first=read_first):
+                    worker = Worker(path, read_first)
+                    client = self.shop.client()
+                    self.assertEqual(client.request(method, "/buy/1").status, 200)
+                    broken = client.request(method, "/buy/1")
+                    self.assertEqual((broken.status, broken.json["outcome"]), (502, "unknown"))
+                    self.assertEqual((worker.connections, worker.requests), (1, 2))
+                    client.close()
+                    worker.socket.close()
+                    os.unlink(path)
+        os.rename(path + ".real", path)
+
+    def test_an_orderly_restart_breaks_no_purchase(self):
+        answers, stop = [], threading.Event()
+
+        def buy():
+            client = self.shop.client()
+            while not stop.is_set():
+                answers.append(client.request("POST", f"/buy/{len(answers) % 7 + 1}").status)
+
+        buyers = [threading.Thread(target=buy) for _ in range(6)]
+        for buyer in buyers:
+            buyer.start()
+        try:
+            wait_until(lambda: len(answers) > 50, what="purchases")
+            victim = self.shop.pid("order-1")
+            self.shop.kill("order-1", signal.SIGTERM)
+            wait_until(lambda: self.shop.pid("order-1") not in (None, victim), what="a successor")
+            bought = len(answers)
+            wait_until(lambda: len(answers) > bought + 50, what="more purchases")
+        finally:
+            stop.set()
+            for buyer in buyers:
+                buyer.join()
+        self.assertEqual([a for a in answers if a not in (200, 409)], [])
+        self.shop.ctl("reconcile")
 
 
 if __name__ == "__main__":

@@ -270,6 +270,7 @@ test_stopping_finishes_what_was_asked(void)
 	CU_ASSERT_TRUE(clock_ms() - began < 2000);
 	expect(busy, "GET /slow 0");
 	CU_ASSERT_FALSE(receive_answer(busy, text, sizeof(text))); /* closed, not kept */
+	CU_ASSERT_FALSE(receive_answer(idle, text, sizeof(text)));
 	/* Whoever comes now waits in the backlog for the next pool. */
 	int next = connect_to_pool();
 	send_request(next, "/next", NULL, 0);
