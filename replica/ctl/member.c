@@ -173,10 +173,11 @@ add(struct ctl *ctl, const char *name, const char *address)
 static int
 removal_refused(const struct node *primary, const struct node *node, enum core_told result)
 {
-	if (result == TOLD_NOT_IN_SYNC)
-		return ctl_fail("a replica that must have this in its log is away; wait until all "
-				"are in sync, or, if the store of %s will never come back, say "
-				"`bazarctl member remove %s --lost`",
+	if (result == TOLD_NOT_IN_SYNC || result == TOLD_TIMED_OUT)
+		return ctl_fail(
+		    "a replica that must have this in its log does not answer; wait until all "
+		    "are in sync, or, if the store of %s will never come back, say "
+		    "`bazarctl member remove %s --lost`",
 		    node->name, node->name);
 	return operate_refused(primary, result);
 }

@@ -16,6 +16,8 @@ class Load:
         self.stack, self.stop, self.lock = stack, threading.Event(), threading.Lock()
         self.done, self.failed, self.orders = {"reads": 0, "buys": 0, "changes": 0}, [], set()
         self.degraded = 0
+        for book in range(1, 8):
+            assert stack.put(f"/update/{book}/stock", {"quantity_change": 1_000_000}).status == 200
         jobs = [self.read] * readers + [self.buy] * buyers + [self.change] * changers
         self.threads = [threading.Thread(target=self.run, args=(job, random.Random(seed + i)))
                         for i, job in enumerate(jobs)]
@@ -35,7 +37,11 @@ class Load:
             except (OSError, http.client.HTTPException) as error:
                 answer = error
             if getattr(answer, "status", 0) not in (200, 202):
-                self.failed.append((job.__name__, round(time.monotonic() - began, 3), answer))
+                self.failed.append(f"{job.__name__} {time.monotonic() - began:.3f} s {str(answer)[:120]}")
+
+    def failures(self):
+        """How many, and the first few."""
+        return len(self.failed), self.failed[:5]
 
     def count(self, kind, answer):
         with self.lock:

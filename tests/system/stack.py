@@ -166,6 +166,20 @@ class Stack:
         wait_until(lambda: self.pid(name) not in (None, old), seconds, f"a successor of {name}")
         self.wait_ready(name, seconds=seconds)
 
+    def kill_and_wait_started(self, name, seconds=20):
+        """kill -9, then wait until another process answers in its place, ready or not."""
+        old = self.pid(name)
+        if old is not None:
+            os.kill(old, signal.SIGKILL)
+
+        def answers():
+            try:
+                return self.status(name).get("pid") not in (None, old)
+            except (OSError, ValueError, http.client.HTTPException):
+                return False
+
+        wait_until(answers, seconds, f"a successor of {name}")
+
     def kill(self, name, number=signal.SIGKILL):
         os.kill(self.pid(name), number)
 
