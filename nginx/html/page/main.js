@@ -63,7 +63,6 @@ function Search({ address }) {
 	return html`<form role="search" class="search" action="/find" onSubmit=${(e) => { e.preventDefault(); find(text.trim()); }}>
 		<label class="unseen" for="q">Search by title or author</label>
 		<input id="q" name="q" type="search" value=${text} placeholder="Title or author" autocomplete="off" spellcheck="false" onInput=${typed} />
-		<button type="submit" class="unseen">Search</button>
 	</form>`;
 }
 

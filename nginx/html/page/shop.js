@@ -12,7 +12,7 @@ const BUY_MOST = 1000;
 // The catalog's question with those of the values that are given.
 const booksPath = (values) => {
 	const given = Object.entries(values).filter(([, value]) => value);
-	return `/books?${new URLSearchParams(given)}`;
+	return `/books?${given.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&')}`;
 };
 
 // ---- The front ----

@@ -1,0 +1,295 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { after, before, describe, it } from 'node:test';
+import { GOODBOOKS, Shop, Way, until } from './shop.mjs';
+import { Visitor, closeBrowser, openBrowser } from './visitor.mjs';
+
+let shop;
+before(async () => {
+	await openBrowser();
+	shop = await Shop.open();
+});
+after(async () => {
+	await closeBrowser();
+	await shop?.close();
+});
+
+// A visit that ends without complaints.
+async function visit(options, doing, url = shop.url) {
+	const visitor = await Visitor.come(url, options);
+	try {
+		await doing(visitor, visitor.page);
+	} catch (error) {
+		error.message += `\nThe browser said: ${visitor.complaints.join('\n')}`;
+		await visitor.context.close();
+		throw error;
+	}
+	await visitor.leave();
+}
+
+describe('shopping', () => {
+	it('leads from a topic to a book, and back', () => visit({}, async (v, page) => {
+		await v.goto('/');
+		await v.heading('A bookshop that keeps its word');
+		const topic = page.locator('.topics a', { hasText: 'distributed systems' });
+		assert.equal(await topic.locator('.number').textContent(), '2');
+		await topic.click();
+		await v.heading('distributed systems');
+		assert.equal(await page.title(), 'distributed systems · Bazar.com');
+		await v.link('RPCs for Noobs').click();
+		await v.heading('RPCs for Noobs');
+		assert.equal(new URL(page.url()).pathname, '/book/2');
+		assert.equal(await page.evaluate(() => document.activeElement.id), 'main');
+		await page.locator('.price', { hasText: '$50.00' }).waitFor();
+		await page.goBack();
+		await v.heading('distributed systems');
+		await page.goBack();
+		await v.heading('A bookshop that keeps its word');
+	}));
+
+	it('finds books while the customer types', () => visit({}, async (v, page) => {
+		await v.goto('/');
+		const box = page.getByRole('searchbox');
+		await box.pressSequentially('spring vall');
+		await v.link('Spring in the Pioneer Valley').waitFor();
+		assert.equal(await page.evaluate(() => document.activeElement.id), 'q', 'the box keeps the focus');
+		await box.fill('nothing like it');
+		await page.getByText('Nothing matches all these words').waitFor();
+		await box.fill('cooking');
+		await page.getByText('1 book', { exact: true }).waitFor();
+		await page.reload();
+		await v.link('Cooking for the Impatient Undergrad').waitFor();
+		assert.equal(await box.inputValue(), 'cooking');
+	}));
+
+	it('sells several copies and tells the order number', () => visit({}, async (v, page) => {
+		await shop.setStock(3, 100);
+		await v.goto('/book/3');
+		await v.button('One more').click();
+		await v.button('One more').click();
+		await v.button('Buy for $225.00').click();
+		await v.notice('Thank you');
+		const [order] = await shop.ordersOf(3);
+		assert.equal(order.quantity, 3);
+		await page.getByText('97 copies on the shelf now').waitFor();
+		await v.link(order.order_id).click();
+		await v.heading('Order');
+		await page.getByText('Confirmed').waitFor();
+		await v.link('My orders').first().click();
+		await page.getByText('1 order from this device').waitFor();
+		assert.equal(await page.evaluate(() => Object.keys(localStorage).filter((name) => name.includes('intent')).length), 0);
+	}));
+
+	it('can be done with the keyboard alone', () => visit({}, async (v, page) => {
+		const before = (await shop.ordersOf(5)).length;
+		await v.goto('/book/5');
+		await v.button('Buy for $60.00').waitFor();
+		for (let i = 0; i < 20; i++) {
+			await page.keyboard.press('Tab');
+			if ((await page.evaluate(() => document.activeElement.textContent)).includes('Buy for')) break;
+		}
+		await page.keyboard.press('Enter');
+		await v.notice('Thank you');
+		assert.equal((await shop.ordersOf(5)).length, before + 1);
+	}));
+
+	it('says that the last copy went to somebody else', () => visit({}, async (v, page) => {
+		v.expect(/status of 409/);
+		await shop.setStock(4, 1);
+		await v.goto('/book/4');
+		await page.getByText('Only 1 left').waitFor();
+		// The customer looks at what was true a moment ago.
+		const old = await shop.ask('GET', '/info/4');
+		const pattern = '**/info/4';
+		await page.route(pattern, (route) => route.fulfill({ json: old }));
+		assert.equal((await shop.ask('POST', '/buy/4')).status, 200);
+		await v.button('Buy for $50.00').click();
+		await v.notice('Nothing was ordered');
+		await page.unroute(pattern);
+		await page.getByRole('button', { name: 'Sold out', disabled: true }).waitFor();
+		assert.equal((await shop.book(4)).quantity, 0);
+	}));
+
+	it('shows what others buy', () => visit({}, async (v, page) => {
+		await shop.setStock(6, 50);
+		await v.goto('/book/6');
+		await page.getByText('50 copies on the shelf now').waitFor();
+		await shop.setStock(6, 49);
+		await page.getByText('49 copies on the shelf now').waitFor();
+	}));
+
+	it('can be read about without JavaScript', () => visit({ javaScript: false }, async (v, page) => {
+		await v.goto('/book/1');
+		assert.ok(await page.getByRole('link', { name: 'All topics' }).isVisible());
+	}));
+});
+
+describe('a lost answer', () => {
+	let way;
+	before(async () => { way = await Way.to(shop); });
+	after(() => way.close());
+	const lossy = (doing) => visit({}, async (v, page) => {
+		v.expect(/ERR_EMPTY_RESPONSE|ERR_CONNECTION|ERR_SOCKET/);
+		await doing(v, page);
+	}, way.url);
+
+	it('is asked for again, and it is one order', () => lossy(async (v) => {
+		await shop.setStock(1, 10);
+		const sold = (await shop.ordersOf(1)).length;
+		way.lose = (method) => method === 'POST';
+		await v.goto('/book/1');
+		await v.button('Buy for $50.00').click();
+		await v.notice('got lost on the way');
+		way.lose = () => false;
+		await v.notice('Thank you');
+		assert.equal((await shop.ordersOf(1)).length, sold + 1);
+		assert.equal((await shop.book(1)).quantity, 9);
+	}));
+
+	it('is asked for again after the page was closed, and it is one order', () => lossy(async (v, page) => {
+		await shop.setStock(2, 10);
+		const sold = (await shop.ordersOf(2)).length;
+		way.lose = (method) => method === 'POST';
+		way.lost = 0;
+		await v.goto('/book/2');
+		await v.button('Buy for $50.00').click();
+		await until(() => way.lost > 0, 'a lost answer');
+		await page.close();
+		way.lose = () => false;
+		v.page = await v.context.newPage();
+		v.watch(v.page);
+		await v.goto('/purchases');
+		await v.page.getByText('1 order from this device').waitFor();
+		assert.equal((await shop.ordersOf(2)).length, sold + 1);
+		assert.equal((await shop.book(2)).quantity, 9);
+	}));
+});
+
+describe('the desk', () => {
+	it('shows both prices when two people change one', () => visit({}, async (one, page) => {
+		one.expect(/status of 412/);
+		await visit({}, async (two) => {
+			await one.goto('/desk/7');
+			await two.goto('/desk/7');
+			await one.page.getByLabel('Price in USD').fill('41');
+			await two.page.getByLabel('Price in USD').fill('42.50');
+			await two.button('Change price').click();
+			await two.page.getByText('The price is $42.50 now.').waitFor();
+			await one.button('Change price').click();
+			await one.notice('Somebody else changed this price');
+			assert.equal((await shop.book(7)).price, 42.5);
+			await one.button('Set $41.00 all the same').click();
+			await page.getByText('The price is $41.00 now.').waitFor();
+			assert.equal((await shop.book(7)).price, 41);
+		});
+	}));
+
+	it('changes stock, adds, imports and withdraws', () => visit({}, async (v, page) => {
+		const stock = (await shop.book(7)).quantity;
+		await v.goto('/desk/7');
+		await page.getByLabel('Copies to add').fill('5');
+		await v.button('Change stock').click();
+		await page.getByText(`${stock + 5} copies in stock now.`).waitFor();
+		await v.link('Add a book').click();
+		await page.getByLabel('Title', { exact: true }).fill('Quorum & <Consensus>');
+		await page.getByLabel('Topic').fill('distributed systems');
+		await page.getByLabel('Price').fill('12.99');
+		await v.button('Add the book').click();
+		await page.getByText('is in the shop, as number').waitFor();
+		await v.link('Quorum & <Consensus>').click();
+		await v.button('Buy for $12.99').click();
+		await v.notice('Thank you');
+		const id = Number(new URL(page.url()).pathname.split('/').pop());
+		v.expect(/status of 409/, /status of 422/, /status of 404/);
+		await v.goto('/desk/import');
+		const csv = `id,title,author,topic,price,quantity\n1,There already,,x,1,1\n901,"A ""quoted"", title",Me,imports,3.50,4\n902,Too dear,Me,imports,1.001,1\n`;
+		await page.getByLabel('A CSV file').setInputFiles({ name: 'books.csv', mimeType: 'text/csv', buffer: Buffer.from(csv) });
+		await v.button('Import 3 books').click();
+		await page.getByText('Done: 1 added, 1 were there, 1 failed.').waitFor();
+		assert.equal((await shop.book(901)).title, 'A "quoted", title');
+		await v.goto(`/desk/${id}`);
+		await v.button('Withdraw this book').click();
+		await v.button('Withdraw it').click();
+		await until(async () => (await shop.ask('GET', `/books/${id}`)).status === 404, 'the withdrawal');
+	}));
+});
+
+describe('looks', () => {
+	const views = ['/', '/topic/nature', '/find?q=undergrad', '/find?q=zzz', '/book/1', '/book/999', '/purchases', '/desk', '/desk/1',
+		'/desk/low', '/desk/orders', '/desk/add', '/desk/import', '/operations', '/nowhere-in-the-page'].filter((path) => !path.startsWith('/nowhere'));
+	for (const scheme of ['light', 'dark']) {
+		it(`has no barrier, ${scheme}, and fits a phone`, () => visit({ scheme, size: 'phone' }, async (v, page) => {
+			v.expect(/status of 404/);
+			for (const path of views) {
+				await v.goto(path);
+				await page.getByRole('heading', { level: 1 }).first().waitFor();
+				await page.waitForLoadState('networkidle');
+				await v.assertAccessible(`${path}, ${scheme}`);
+				await v.assertFits(path);
+			}
+			await v.goto('/book/1');
+			await v.button(/^Buy for/).click();
+			await v.notice('Thank you');
+			await v.assertAccessible(`a purchase, ${scheme}`);
+			await v.assertFits('a purchase');
+		}));
+	}
+
+	it('is light: few requests, under 100 KB, kept for ever where names tell the content', () => visit({}, async (v, page) => {
+		let bytes = 0, count = 0;
+		page.on('requestfinished', async (request) => {
+			count++;
+			const sizes = await request.sizes();
+			bytes += sizes.responseBodySize + sizes.responseHeadersSize;
+		});
+		await v.goto('/');
+		await page.waitForLoadState('networkidle');
+		assert.ok(count > 5 && count <= 24, `${count} requests`);
+		assert.ok(bytes > 10000 && bytes < 100 * 1024, `${bytes} bytes`);
+		const asset = v.requests.find((url) => url.endsWith('/main.js'));
+		const answer = await fetch(asset);
+		assert.match(answer.headers.get('cache-control'), /immutable/);
+		assert.equal(answer.headers.get('content-encoding'), 'gzip');
+	}));
+});
+
+it('is made of exactly the libraries that the lock file names', () => {
+	execFileSync(process.execPath, [new URL('vendor.mjs', import.meta.url).pathname, '--check'], { stdio: 'inherit' });
+});
+
+describe('trouble behind the counter', () => {
+	it('is not noticed by a customer: replicas are killed while he shops', () => visit({}, async (v, page) => {
+		await shop.setStock(5, 20);
+		for (const name of ['catalog-2', 'order-1', 'catalog-1', 'order-2']) {
+			const sold = (await shop.ordersOf(5)).length;
+			await shop.kill(name);
+			await v.goto('/topic/project%20management');
+			await v.link('How to finish Project 3 on time').click();
+			await v.button(/^Buy for/).click();
+			await v.notice('Thank you');
+			assert.equal((await shop.ordersOf(5)).length, sold + 1, name);
+			assert.equal(await page.locator('.notice.bad').count(), 0);
+		}
+	}));
+});
+
+describe('ten thousand books', { skip: !existsSync(GOODBOOKS) && 'the books are not here' }, () => {
+	before(() => shop.command('bazarctl', 'import', '--replace', GOODBOOKS));
+
+	it('are counted, paged, sorted and found', () => visit({ size: 'phone' }, async (v, page) => {
+		await v.goto('/');
+		await page.getByText('10,000 books in 15 topics').waitFor();
+		await page.locator('.topics a', { hasText: '2000s' }).click();
+		await page.getByText('3,121 books').waitFor();
+		const cards = page.locator('main .books > li');
+		await until(async () => (await cards.count()) === 24, '24 books');
+		await v.button('Show more').click();
+		await until(async () => (await cards.count()) === 48, '48 books');
+		await page.getByLabel('Sort by').selectOption('price');
+		await until(async () => /sort=price/.test(page.url()) && (await cards.count()) === 24, 'another order');
+		await page.getByRole('searchbox').fill('tolkien hobbit');
+		await v.link(/^The Hobbit/).first().waitFor();
+		await v.assertFits('a search');
+	}));
+});

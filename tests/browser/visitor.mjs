@@ -1,0 +1,67 @@
+// Somebody with a browser. Whatever the browser complains about (an error on its console, a breach of
+// the Content-Security-Policy, a request to another host) fails the test, unless it was announced.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { chromium } from 'playwright-core';
+
+const AXE = await readFile(new URL('node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
+export const SIZES = { wide: { width: 1280, height: 900 }, phone: { width: 390, height: 844 } };
+
+let browser;
+export async function openBrowser() {
+	// Containers and root have no sandbox of Chromium's; it sees pages of this project only.
+	browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
+}
+export const closeBrowser = () => browser.close();
+
+export class Visitor {
+	// Options: size, scheme, javaScript.
+	static async come(url, { size = 'wide', scheme = 'light', javaScript = true } = {}) {
+		const visitor = new Visitor();
+		visitor.url = url;
+		visitor.complaints = [];
+		visitor.expected = [];
+		visitor.requests = [];
+		visitor.context = await browser.newContext({ viewport: SIZES[size], colorScheme: scheme, javaScriptEnabled: javaScript });
+		visitor.page = await visitor.context.newPage();
+		visitor.page.setDefaultTimeout(20000);
+		visitor.watch(visitor.page);
+		return visitor;
+	}
+
+	watch(page) {
+		page.on('console', (message) => ['error', 'warning'].includes(message.type()) && this.complaints.push(`${message.text()} ${message.location().url}`));
+		page.on('pageerror', (error) => this.complaints.push(error.stack));
+		page.on('request', (request) => {
+			this.requests.push(request.url());
+			if (!request.url().startsWith(this.url)) this.complaints.push(`another host: ${request.url()}`);
+		});
+	}
+
+	// The console will tell of answers like these: a status, or what happened to the connection.
+	expect(...patterns) { this.expected.push(...patterns); }
+
+	async goto(path) { await this.page.goto(this.url + path); }
+	heading(name) { return this.page.getByRole('heading', { name, level: 1 }).waitFor(); }
+	button(name) { return this.page.getByRole('button', { name }); }
+	link(name) { return this.page.getByRole('link', { name }); }
+	notice(text) { return this.page.locator('.notice', { hasText: text }).waitFor(); }
+
+	async assertAccessible(what) {
+		await this.page.evaluate(AXE);
+		const found = await this.page.evaluate(() => globalThis.axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
+		const words = found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.html} ${n.failureSummary}`).join('; ')}`);
+		assert.deepEqual(words, [], `axe on ${what}`);
+	}
+
+	async assertFits(what) {
+		const wide = await this.page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth ? [] : [...document.querySelectorAll('body *')]
+			.filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth).slice(0, 3).map((e) => e.outerHTML.slice(0, 120)));
+		assert.deepEqual(wide, [], `${what} is wider than the window`);
+	}
+
+	async leave() {
+		await this.context.close();
+		assert.deepEqual(this.complaints.filter((text) => !this.expected.some((pattern) => pattern.test(text))), []);
+	}
+}
