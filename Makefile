@@ -199,6 +199,20 @@ $(B)/tests/torture-links.so: tests/torture/net/links.c $(B)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(STD) $(WARN) $(CFLAGS) -fPIC -shared -o $@ $<
 
+# Workers with a planted bug (replica/core/plant.h): make PLANT=R1 build/torture-planted/R1/bazar-order.
+ifneq ($(PLANT),)
+P = $(B)/torture-planted/$(PLANT)
+PLANTED  = $(shell grep -l 'PLANTED(' replica/*.c replica/*/*.c fcgi/*.c fcgi/*/*.c)
+REPLACED = $(patsubst %.c,$(P)/obj/%.o,$(PLANTED)) $(filter-out $(PLANTED:%.c=$(B)/obj/%.o),$(1))
+$(P)/obj/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) -DPLANT_$(PLANT) -DNDEBUG -o $@ $<
+$(P)/bazar-catalog: $(call REPLACED,$(CATALOG)) $(B)/common.a
+$(P)/bazar-order: $(call REPLACED,$(ORDER)) $(B)/common.a
+$(P)/bazar-catalog $(P)/bazar-order:
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
+endif
+
 $(B)/fuzz/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(Q)$(FUZZ_COMPILE) -o $@ $<

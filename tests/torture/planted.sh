@@ -51,8 +51,8 @@ torture() {
 
 try() {
 	began=$(date +%s)
-	if ! make BUILD="$DIR/$1" CPPFLAGS="-DPLANT_$1 -DNDEBUG" "$DIR/$1/bazar-catalog" \
-		"$DIR/$1/bazar-order" >"$DIR/$1.log" 2>&1; then
+	if ! make BUILD="$BUILD" PLANT="$1" "$DIR/$1/bazar-catalog" "$DIR/$1/bazar-order" \
+		>"$DIR/$1.log" 2>&1; then
 		echo "FAILED $1: does not compile, see $DIR/$1.log"
 	elif torture "$1" && seen=$(grep -m 1 '^SYMPTOM' "$DIR/$1.log"); then
 		echo "caught $1 in $(($(date +%s) - began)) s, seed $seed: ${seen#SYMPTOM }"

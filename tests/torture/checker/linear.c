@@ -346,9 +346,9 @@ print_state(char *out, size_t size, const struct search *s, const struct state *
 static void
 tell(const struct search *s, const struct operation *op, struct findings *f)
 {
-	char possible[256];
-	const struct state *before = &s->now.list[0].state;
-	print_state(possible, sizeof(possible), s, before);
+	char possible[256] = "";
+	if (s->now.list != NULL)
+		print_state(possible, sizeof(possible), s, &s->now.list[0].state);
 	finding(f,
 	    "line %u: %s of topic %s, answered %s (price %d, stock %d), fits nowhere between "
 	    "%" PRId64 " and %" PRId64

@@ -329,20 +329,28 @@ open_link(unsigned from, unsigned to)
 
 /* ---- Being told ---- */
 
+enum { FROM, TO, LOSE_REQUESTS, LOSE_ANSWERS, DELAY, COPIES, LATE, ORDER_WORDS };
+
 static bool
 take_order(const char *line)
 {
-	unsigned v[7];
-	if (sscanf(line, "%u %u %u %u %u %u %u", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6]) !=
-		7 ||
-	    v[0] < 80 || v[1] < 80 || v[0] >= 80 + REPLICAS_MAX || v[1] >= 80 + REPLICAS_MAX)
+	unsigned long v[ORDER_WORDS];
+	for (int i = 0; i < ORDER_WORDS; i++) {
+		char *end;
+		v[i] = strtoul(line, &end, 10);
+		if (end == line)
+			return false;
+		line = end;
+	}
+	if (v[FROM] < 80 || v[TO] < 80 || v[FROM] >= 80 + REPLICAS_MAX ||
+	    v[TO] >= 80 + REPLICAS_MAX)
 		return false;
-	struct link *l = &links[v[0] - 80][v[1] - 80];
-	atomic_store(&l->lose_requests, v[2]);
-	atomic_store(&l->lose_answers, v[3]);
-	atomic_store(&l->delay, v[4]);
-	atomic_store(&l->copies, v[5]);
-	atomic_store(&l->late, v[6]);
+	struct link *l = &links[v[FROM] - 80][v[TO] - 80];
+	atomic_store(&l->lose_requests, (unsigned)v[LOSE_REQUESTS]);
+	atomic_store(&l->lose_answers, (unsigned)v[LOSE_ANSWERS]);
+	atomic_store(&l->delay, (unsigned)v[DELAY]);
+	atomic_store(&l->copies, (unsigned)v[COPIES]);
+	atomic_store(&l->late, (unsigned)v[LATE]);
 	return true;
 }
 
