@@ -53,6 +53,11 @@ promise(struct core *c, const struct message *m)
 		primary_step_down(c);
 	c->promised_to = m->boot;
 	c->heard_at = c->now;
+	/* What is promoted may go on without us, so nobody reads here until it has said otherwise.
+	 */
+	if (m->promotion && c->phase == CORE_IN_SYNC)
+		c->phase = CORE_JOINING;
+	lease_restrict(c);
 	act_reply(c, m, VERDICT_OK)->set = c->set;
 }
 
@@ -122,7 +127,7 @@ append(struct core *c, const struct message *m)
 static void
 hello(struct core *c, const struct message *m)
 {
-	if (c->loaded == 0 && c->partial_until == 0)
+	if (c->phase != CORE_LOADING)
 		act_reply(c, m, VERDICT_OK)->set = c->set;
 }
 

@@ -189,6 +189,7 @@ void log_begin(struct core *c, struct position base, const struct set *set, uint
 /* lease.c */
 void lease_answered(struct core *c, const struct message *m); /* backup: m is being answered */
 void lease_taken(struct core *c, const struct message *m);    /* backup: m may grant one */
+bool lease_overtaken(const struct core *c, const struct message *m); /* backup */
 void lease_grant(
     const struct core *c, const struct peer *p, struct message *m); /* primary: in an APPEND */
 void lease_heard(const struct core *c, struct peer *p, bool knew);  /* primary: it answered */

@@ -41,6 +41,17 @@ lease_taken(struct core *c, const struct message *m)
 	}
 }
 
+/* A later request of the same primary was answered: this one was delayed, or is a double. */
+bool
+lease_overtaken(const struct core *c, const struct message *m)
+{
+	for (unsigned i = 0; m->boot == c->promised_to && i < ANSWERS_KEPT; i++) {
+		if (c->answers[i].request > m->request)
+			return true;
+	}
+	return false;
+}
+
 /* ---- Primary ---- */
 
 void

@@ -120,7 +120,7 @@ load_take(struct core *c, const struct message *m)
 		act_reply(c, m, VERDICT_GAP); /* it may be meant for what was here before */
 	} else if (same && m->chunk == c->loaded) {
 		act_reply(c, m, VERDICT_OK);
-	} else if (m->chunk == 1 && begun) {
+	} else if (m->chunk == 1 && begun && !lease_overtaken(c, m)) {
 		act_abandon(c);
 	} else if (m->chunk == c->loaded + 1 && (same || !begun) && c->last.seq == 0) {
 		take_chunk(c, m);
