@@ -36,14 +36,14 @@ hex_digit(char c)
 }
 
 /* Decodes the percent-encoding of from[0..len) to *to, adds a NUL and moves *to behind it. The
- * result is never longer than the input. -1 with *why. */
+ * result is never longer than the input. `plus` is what a plus stands for. -1 with *why. */
 static int
-decode(const char *from, size_t len, char **to, const char **why)
+decode(const char *from, size_t len, char plus, char **to, const char **why)
 {
 	char *start = *to, *out = *to;
 	for (size_t i = 0; i < len; i++) {
 		if (from[i] != '%') {
-			*out++ = from[i];
+			*out++ = from[i] == '+' ? plus : from[i];
 			continue;
 		}
 		int high = len - i > 2 ? hex_digit(from[i + 1]) : -1;
@@ -74,7 +74,7 @@ parse_path(struct request *q, char **to, const char **why)
 		const char *slash = memchr(at, '/', (size_t)(end - at));
 		const char *stop = slash != NULL ? slash : end;
 		char *text = *to;
-		if (decode(at, (size_t)(stop - at), to, why) != 0)
+		if (decode(at, (size_t)(stop - at), '+', to, why) != 0)
 			return -1;
 		if (q->segment_count < REQUEST_SEGMENTS)
 			q->segment[q->segment_count++] = text;
@@ -96,10 +96,10 @@ parse_param(struct request *q, const char *at, const char *stop, char **to, cons
 	const char *name_end = equals != NULL ? equals : stop;
 	const char *value = equals != NULL ? equals + 1 : stop;
 	q->param[q->param_count].name = *to;
-	if (decode(at, (size_t)(name_end - at), to, why) != 0)
+	if (decode(at, (size_t)(name_end - at), ' ', to, why) != 0)
 		return -1;
 	q->param[q->param_count].value = *to;
-	if (decode(value, (size_t)(stop - value), to, why) != 0)
+	if (decode(value, (size_t)(stop - value), ' ', to, why) != 0)
 		return -1;
 	q->param_count++;
 	return 0;

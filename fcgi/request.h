@@ -69,8 +69,9 @@ const char *request_method_name(enum method method); /* "OTHER" has none of its 
 
 /*
  * Splits and decodes `target` (must outlive the request): fills everything from target to
- * param_count. -1 with a sentence for people in *why: not starting with `/`, too long, bad
- * percent-encoding, not UTF-8, control characters, too many parameters.
+ * param_count; in parameters a plus is a blank, as forms send it. -1 with a sentence for people in
+ * *why: not starting with `/`, too long, bad percent-encoding, not UTF-8, control characters, too
+ * many parameters.
  */
 int request_parse(struct request *q, const char *target, const char **why);
 

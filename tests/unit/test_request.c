@@ -36,6 +36,15 @@ test_segments_are_decoded_once(void)
 }
 
 static void
+test_a_plus_is_a_blank_in_parameters_only(void)
+{
+	CU_ASSERT_EQUAL(parse("/a+b?q=a+b%2Bc&d+e"), 0);
+	CU_ASSERT_STRING_EQUAL(q.segment[0], "a+b");
+	CU_ASSERT_STRING_EQUAL(request_param(&q, "q"), "a b+c");
+	CU_ASSERT_STRING_EQUAL(request_param(&q, "d e"), "");
+}
+
+static void
 test_paths_keep_their_shape(void)
 {
 	CU_ASSERT_EQUAL(parse("/"), 0);
@@ -195,6 +204,8 @@ register_request(void)
 {
 	CU_pSuite suite = CU_add_suite("request", NULL, NULL);
 	CU_add_test(suite, "segments are decoded once", test_segments_are_decoded_once);
+	CU_add_test(
+	    suite, "a plus is a blank in parameters", test_a_plus_is_a_blank_in_parameters_only);
 	CU_add_test(suite, "paths keep their shape", test_paths_keep_their_shape);
 	CU_add_test(suite, "bad targets are refused", test_bad_targets_are_refused);
 	CU_add_test(suite, "long targets fit or are refused", test_long_targets_fit_or_are_refused);
