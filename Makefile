@@ -87,7 +87,8 @@ PROGRAMS = $(addprefix $(B)/,bazar-catalog bazar-order bazar-run bazar-init baza
 
 SOURCES  = $(wildcard fcgi/*.c fcgi/*/*.c replica/*.c replica/*/*.c sql/*.c tests/*/*.c tests/torture/*/*.c)
 HEADERS  = $(wildcard fcgi/*.h fcgi/*/*.h replica/*.h replica/*/*.h sql/*.h tests/*/*.h tests/torture/*/*.h)
-SCRIPTS  = .ci/run .ci/deps nginx/conf/render nginx/pages tests/fuzz/run.sh tests/torture/planted.sh vagrant/provision.sh
+SCRIPTS  = .ci/run .ci/deps nginx/conf/render nginx/pages tests/browser/run tests/fuzz/run.sh \
+	tests/torture/planted.sh vagrant/provision.sh
 
 UNIT  = $(B)/tests/unit
 SIM   = $(B)/tests/sim
@@ -98,7 +99,7 @@ BENCH = $(patsubst tests/bench/%.c,$(B)/tests/bench_%,$(wildcard tests/bench/*.c
 TORTURE = $(addprefix $(B)/tests/torture-,checker checker-test load proxy launch links.so)
 
 .PHONY: all install uninstall clean deps deps-check up down status reload reset check check-unit \
-	check-fault check-sim check-fuzz check-system check-readme check-torture torture \
+	check-fault check-sim check-fuzz check-system check-readme check-browser check-torture torture \
 	torture-planted tests bench format format-check lint asan tsan valgrind FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -251,6 +252,12 @@ check-fuzz: $(FUZZERS)
 
 check-system: all tests
 	BUILD=$(B) python3 tests/system/run.py
+
+# Chromium on the page; pictures of all views go to tests/browser/screenshots. FILES=page.test.mjs
+# is the short run.
+FILES =
+check-browser: all
+	BUILD=$(B) tests/browser/run $(FILES)
 
 check-readme: all
 	@if test -x tests/readme/run; then BUILD=$(B) tests/readme/run; fi

@@ -15,18 +15,7 @@ after(async () => {
 	await shop?.close();
 });
 
-// A visit that ends without complaints.
-async function visit(options, doing, url = shop.url) {
-	const visitor = await Visitor.come(url, options);
-	try {
-		await doing(visitor, visitor.page);
-	} catch (error) {
-		error.message += `\nThe browser said: ${visitor.complaints.join('\n')}`;
-		await visitor.context.close();
-		throw error;
-	}
-	await visitor.leave();
-}
+const visit = (options, doing, url = shop.url) => Visitor.visit(url, options, doing);
 
 describe('shopping', () => {
 	it('leads from a topic to a book, and back', () => visit({}, async (v, page) => {
@@ -92,6 +81,7 @@ describe('shopping', () => {
 		await page.keyboard.press('Enter');
 		await v.notice('Thank you');
 		assert.equal((await shop.ordersOf(5)).length, before + 1);
+		await v.assertAccessible('a purchase');
 	}));
 
 	it('says that the last copy went to somebody else', () => visit({}, async (v, page) => {
@@ -215,27 +205,7 @@ describe('the desk', () => {
 	}));
 });
 
-describe('looks', () => {
-	const views = ['/', '/topic/nature', '/find?q=undergrad', '/find?q=zzz', '/book/1', '/book/999', '/purchases', '/desk', '/desk/1',
-		'/desk/low', '/desk/orders', '/desk/add', '/desk/import', '/operations', '/nowhere-in-the-page'].filter((path) => !path.startsWith('/nowhere'));
-	for (const scheme of ['light', 'dark']) {
-		it(`has no barrier, ${scheme}, and fits a phone`, () => visit({ scheme, size: 'phone' }, async (v, page) => {
-			v.expect(/status of 404/);
-			for (const path of views) {
-				await v.goto(path);
-				await page.getByRole('heading', { level: 1 }).first().waitFor();
-				await page.waitForLoadState('networkidle');
-				await v.assertAccessible(`${path}, ${scheme}`);
-				await v.assertFits(path);
-			}
-			await v.goto('/book/1');
-			await v.button(/^Buy for/).click();
-			await v.notice('Thank you');
-			await v.assertAccessible(`a purchase, ${scheme}`);
-			await v.assertFits('a purchase');
-		}));
-	}
-
+describe('the first page', () => {
 	it('is light: few requests, under 100 KB, kept for ever where names tell the content', () => visit({}, async (v, page) => {
 		let bytes = 0, count = 0;
 		page.on('requestfinished', async (request) => {

@@ -29,6 +29,19 @@ export class Visitor {
 		return visitor;
 	}
 
+	// A visit that ends without complaints.
+	static async visit(url, options, doing) {
+		const visitor = await Visitor.come(url, options);
+		try {
+			await doing(visitor, visitor.page);
+		} catch (error) {
+			error.message += `\nThe browser said: ${visitor.complaints.join('\n')}`;
+			await visitor.context.close();
+			throw error;
+		}
+		await visitor.leave();
+	}
+
 	watch(page) {
 		page.on('console', (message) => ['error', 'warning'].includes(message.type()) && this.complaints.push(`${message.text()} ${message.location().url}`));
 		page.on('pageerror', (error) => this.complaints.push(error.stack));

@@ -1,0 +1,80 @@
+// Every view at two sizes, in both colour schemes: no barrier that axe knows of, nothing wider than the
+// window, and a picture of each in screenshots/, for somebody to look at.
+import { mkdirSync } from 'node:fs';
+import { after, before, describe, it } from 'node:test';
+import { Shop } from './shop.mjs';
+import { SIZES, Visitor, closeBrowser, openBrowser } from './visitor.mjs';
+
+const PICTURES = new URL('screenshots/', import.meta.url).pathname;
+const VIEWS = {
+	front: '/', topic: '/topic/distributed%20systems', find: '/find?q=undergrad', 'find-nothing': '/find?q=zzz', book: '/book/1',
+	'book-sold-out': '/book/4', 'book-unknown': '/book/999', purchases: '/purchases', desk: '/desk', 'desk-book': '/desk/1', 'desk-low': '/desk/low',
+	'desk-orders': '/desk/orders', 'desk-add': '/desk/add', 'desk-import': '/desk/import', operations: '/operations', problem: '/problems/sold-out',
+};
+
+let shop;
+before(async () => {
+	mkdirSync(PICTURES, { recursive: true });
+	await openBrowser();
+	shop = await Shop.open();
+	await shop.setStock(4, 0);
+	await shop.setStock(2, 3);
+});
+after(async () => {
+	await closeBrowser();
+	await shop?.close();
+});
+
+async function look(v, name) {
+	const what = `${name} at ${v.page.url()}`;
+	await v.assertFits(what);
+	await v.assertAccessible(what);
+	await v.page.screenshot({ path: `${PICTURES}${name}.png`, fullPage: true });
+}
+
+for (const size of Object.keys(SIZES)) {
+	for (const scheme of ['light', 'dark']) {
+		describe(`${size}, ${scheme}`, () => {
+			it('every view', () => Visitor.visit(shop.url, { size, scheme }, async (v, page) => {
+				v.expect(/status of 404/);
+				for (const [name, path] of Object.entries(VIEWS)) {
+					await v.goto(path);
+					await page.getByRole('heading', { level: 1 }).first().waitFor();
+					await page.waitForLoadState('networkidle');
+					await look(v, `${name}-${size}-${scheme}`);
+				}
+			}));
+
+			it('what comes of buying', () => Visitor.visit(shop.url, { size, scheme }, async (v, page) => {
+				v.expect(/status of 409/, /ERR_FAILED/);
+				await v.goto('/book/1');
+				await v.button(/^Buy for/).click();
+				await v.notice('Thank you');
+				await look(v, `bought-${size}-${scheme}`);
+				await page.locator('.order-number').click();
+				await v.heading('Order');
+				await page.getByText('Confirmed').waitFor();
+				await look(v, `order-${size}-${scheme}`);
+				await v.link('My orders').first().click();
+				await page.getByText('1 order from this device').waitFor();
+				await look(v, `purchases-one-${size}-${scheme}`);
+
+				await v.goto('/book/2');
+				await page.getByLabel('Quantity').fill('3');
+				const old = await shop.ask('GET', '/info/2');
+				await page.route('**/info/2', (route) => route.fulfill({ json: old }));
+				await shop.setStock(2, 2);
+				await v.button('Buy for $150.00').click();
+				await v.notice('Only 2 left');
+				await look(v, `refused-${size}-${scheme}`);
+				await shop.setStock(2, 3);
+
+				await page.route('**/buy/**', (route) => route.abort());
+				await v.goto('/book/5');
+				await v.button(/^Buy for/).click();
+				await v.notice('got lost on the way');
+				await look(v, `lost-${size}-${scheme}`);
+			}));
+		});
+	}
+}
