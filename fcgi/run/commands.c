@@ -1,5 +1,6 @@
 #include "fcgi/run/commands.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -13,7 +14,6 @@
 #include <unistd.h>
 
 #include "fcgi/base/clock.h"
-#include "fcgi/nodes.h"
 #include "fcgi/run/nginx.h"
 #include "fcgi/run/pidfile.h"
 #include "fcgi/run/prepare.h"
@@ -78,8 +78,11 @@ go_to_background(const struct stack *stack)
 	return 0;
 }
 
-/* Wait for `bazarctl wait`, and for the supervisor not to end meanwhile. */
-static bool
+#define WAIT_PARTLY 3 /* the exit status of `bazarctl wait` when each service has a ready replica  \
+		       */
+
+/* Wait for `bazarctl wait`, and for the supervisor not to end meanwhile. Its exit status, or -1. */
+static int
 wait_ready(const struct stack *stack, pid_t supervisor)
 {
 	char program[STACK_PATH], run[STACK_PATH], seconds[8];
@@ -91,16 +94,16 @@ wait_ready(const struct stack *stack, pid_t supervisor)
 	char *argv[] = {program, "--run", run, "wait", "--timeout", seconds, NULL};
 	pid_t waiter = process_start(argv, -1);
 	if (waiter < 0)
-		return false;
+		return -1;
 	while (waitpid(waiter, &status, WNOHANG) == 0) {
 		if (clock_ms() > end || waitpid(supervisor, NULL, WNOHANG) != 0) {
 			kill(waiter, SIGKILL);
 			process_wait(waiter);
-			return false;
+			return -1;
 		}
 		process_sleep_ms(10);
 	}
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 /* The last lines of every log but nginx's access log, for the person who asks why. */
@@ -141,10 +144,15 @@ command_up(struct stack *stack)
 	if (supervisor == 0)
 		_exit(go_to_background(stack) == 0 ? supervise(stack, lock) : 1);
 	close(lock); /* the supervisor holds it now */
-	if (supervisor > 0 && wait_ready(stack, supervisor)) {
+	int ready = supervisor > 0 ? wait_ready(stack, supervisor) : -1;
+	if (ready == 0 || ready == WAIT_PARTLY)
 		say_what_to_try(stack);
+	if (ready == WAIT_PARTLY)
+		fail("Not all replicas are ready: see above. The others serve; the supervisor goes "
+		     "on "
+		     "starting those that end.");
+	if (ready == 0 || ready == WAIT_PARTLY)
 		return 0;
-	}
 	show_logs(stack);
 	fail("It did not get ready; everything is stopped again. The logs are in %s/log.",
 	    stack->run);
@@ -255,22 +263,46 @@ forget_replicas(const struct stack *stack)
 	return 0;
 }
 
+/* A directory below RUN that holds a store, or stores set aside. */
+static bool
+is_replica_place(const char *path)
+{
+	bool found = false;
+	DIR *dir = opendir(path);
+	for (struct dirent *d; dir != NULL && !found && (d = readdir(dir)) != NULL;)
+		found = strcmp(d->d_name, "db") == 0 || strncmp(d->d_name, "db.aside-", 9) == 0;
+	if (dir != NULL)
+		closedir(dir);
+	return found;
+}
+
+/* All of them, whatever the node file says: it may be what is broken. */
+static int
+remove_stores(const struct stack *stack)
+{
+	char path[STACK_PATH];
+	DIR *dir = opendir(stack->run);
+	int rc = dir == NULL ? fail("Cannot read %s: %s.", stack->run, strerror(errno)) : 0;
+	for (struct dirent *d; rc == 0 && (d = readdir(dir)) != NULL;) {
+		if (d->d_name[0] == '.')
+			continue;
+		stack_path(path, stack->run, "%s", d->d_name);
+		if (is_replica_place(path) &&
+		    nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0)
+			rc = fail("Cannot remove %s: %s.", path, strerror(errno));
+	}
+	if (dir != NULL)
+		closedir(dir);
+	return rc;
+}
+
 /* The stores of all replicas, and the cache. */
 static int
 remove_data(const struct stack *stack)
 {
-	char path[STACK_PATH], error[NODES_ERROR], segment[SETTINGS_SEGMENT];
-	struct nodes nodes;
-	stack_path(path, stack->run, "nodes");
-	if (access(path, F_OK) != 0)
-		return 0; /* never started */
-	if (nodes_load(path, &nodes, error) != 0)
-		return fail("%s", error);
-	for (size_t i = 0; i < nodes.count; i++) {
-		stack_path(path, stack->run, "%s", nodes.node[i].name);
-		if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT)
-			return fail("Cannot remove %s: %s.", path, strerror(errno));
-	}
+	char segment[SETTINGS_SEGMENT];
+	if (remove_stores(stack) != 0)
+		return -1;
 	if (settings_segment(stack->run, segment) == 0)
 		shm_unlink(segment);
 	return forget_replicas(stack);

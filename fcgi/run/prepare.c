@@ -191,7 +191,7 @@ make_nodes(const struct stack *stack, struct nodes *nodes)
 	stack_path(path, stack->run, "nodes");
 	if (access(path, F_OK) == 0 && port != 0) {
 		if (nodes_load(path, nodes, error) != 0)
-			return fail("%s.", error);
+			return fail("%s. Repair it; or `bazar-run reset` forgets all data.", error);
 		for (size_t i = 0; i < nodes->count; i++)
 			move_node(&nodes->node[i], port, stack->port);
 		return 0;

@@ -8,7 +8,12 @@
 #include "fcgi/nodes.h"
 #include "replica/ctl/http.h"
 
-enum ctl_exit { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2 };
+enum ctl_exit {
+	CTL_OK = 0,
+	CTL_FAILED = 1,
+	CTL_USAGE = 2,
+	CTL_PARTLY = 3 /* wait: some replicas are not ready, but each service has one that is */
+};
 
 /* The stack that was named by --run. */
 struct ctl {

@@ -1,4 +1,5 @@
-/* bazarctl wait: until every replica says that it is ready. */
+/* bazarctl wait: until every replica says that it is ready. Exit status 3: only some do, but the
+ * shop can be read. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,13 +33,16 @@ first_missing(struct ctl *ctl, size_t from)
 static int
 give_up(struct ctl *ctl, unsigned long seconds)
 {
+	bool serves[] = {[NODE_CATALOG] = false, [NODE_ORDER] = false};
 	for (size_t i = 0; i < ctl->nodes.count; i++) {
 		const struct node *node = &ctl->nodes.node[i];
-		if (!is_ready(ctl, node))
+		if (is_ready(ctl, node))
+			serves[node->service] = true;
+		else
 			ctl_fail("%s is not ready after %lu s: %s (its log: %s/log/%s.log)",
 			    node->name, seconds, http_error(ctl->http), ctl->run, node->name);
 	}
-	return CTL_FAILED;
+	return serves[NODE_CATALOG] && serves[NODE_ORDER] ? CTL_PARTLY : CTL_FAILED;
 }
 
 int

@@ -1,6 +1,12 @@
-"""Bad disks under real replicas, and the libraries that play them (tests/fault/disk_*.c)."""
+"""Bad disks under real replicas, and the libraries that play them (tests/fault/disk_*.c).
 
+A replica whose disk fails ends rather than lies, the others go on, and it heals by itself after the repair; what was
+acknowledged survives a loss of power; a damaged store is replaced from the peer without a person."""
+
+import glob
+import json
 import os
+import re
 import shutil
 import signal
 import struct
@@ -9,10 +15,19 @@ import sys
 import tempfile
 import unittest
 
-from stack import BUILD
+from stack import BUILD, OFFSETS, Stack, wait_until
+from test_kills import Shoppers
 
 FAULTS = os.path.join(BUILD, "tests", "disk_preload.so")
 POWER_LOSS = os.path.join(BUILD, "tests", "disk_powerloss.so")
+
+
+def built_with_sanitizer():
+    with open(os.path.join(BUILD, "flags"), encoding="utf-8") as flags:
+        return "-fsanitize=" in flags.read().split(" | ", maxsplit=1)[0]
+
+
+preloads = unittest.skipIf(built_with_sanitizer(), "a sanitizer must be the first library loaded")
 
 # What the library's own tests run on such a disk.
 PRELUDE = """
@@ -38,6 +53,7 @@ def error_of(call, *args):
 """
 
 
+@preloads
 class DiskCase(unittest.TestCase):
     def setUp(self):
         self.home = tempfile.mkdtemp(prefix="bazar-disk-")
@@ -202,6 +218,317 @@ print(*(error_of(os.write, a, b"x") for _ in range(7)), error_of(os.write, b, b"
 """)
         self.assertEqual(seen, ["None"] * 2 + ["EIO"] * 3 + ["None"] * 3)
         self.assertEqual(failed, 3)
+
+
+
+# ---- Under real replicas ----
+
+class Disk(Stack):
+    """A stack whose disks can be made to fail (`fault`), or to lose at kill -9 what was not synced."""
+
+    def __init__(self, power_loss=False, writeback=0, **settings):
+        self.control = tempfile.NamedTemporaryFile(prefix="bazar-disk-")
+        self.control.truncate(4096)
+        preload = FAULTS
+        if power_loss:
+            preload += " " + POWER_LOSS
+            settings.update(BAZAR_POWERLOSS=":".join(f"/{name}/db" for name in OFFSETS),
+                            BAZAR_POWERLOSS_WRITEBACK=writeback)
+        super().__init__(LD_PRELOAD=preload, BAZAR_DISK_CONTROL=self.control.name, **settings)
+
+    def fault(self, rules=""):
+        self.control.seek(0)
+        self.control.write(rules.encode().ljust(4088, b"\0"))
+        self.control.flush()
+
+    def faults(self):
+        self.control.seek(4088)
+        return struct.unpack("=Q", self.control.read(8))[0]
+
+
+def log_of(stack, name):
+    with open(os.path.join(stack.run, "log", f"{name}.log"), encoding="utf-8") as lines:
+        return [json.loads(line)["msg"] for line in lines if line.startswith("{")]
+
+
+def ends_of(stack, name):
+    """(status, milliseconds until the next start) of each end that the supervisor saw."""
+    pattern = re.compile(rf"{name} \(pid \d+\) ended with status (\d+); it starts again in (\d+) ms")
+    found = (pattern.match(line) for line in log_of(stack, "bazar-run"))
+    return [(int(match[1]), int(match[2])) for match in found if match]
+
+
+def aside(stack, name):
+    return sorted(os.path.basename(path) for path in glob.glob(os.path.join(stack.run, name, "db.aside-*")))
+
+
+def service_of(name):
+    return name.split("-")[0]
+
+
+class StackCase(unittest.TestCase):
+    stack_class, stack_settings = Stack, {}
+
+    def setUp(self):
+        self.stack = self.stack_class(**self.stack_settings)
+        self.addCleanup(self.stack.destroy)
+        for book in range(1, 8):
+            self.stack.put(f"/update/{book}/stock", {"quantity_change": 1_000_000})
+        self.stack.wait_ready()
+        self.orders = {}
+
+    def shop(self, buyers=4, readers=2):
+        return Shoppers(self.stack, buyers, readers, seed=os.getpid())
+
+    def close(self, shoppers):
+        """What was acknowledged is counted; what is still open is a failure."""
+        shoppers.finish()
+        self.assertEqual(shoppers.undecided, [])
+        self.orders.update(shoppers.orders)
+
+    def bought(self, shoppers, more, seconds=60):
+        count = len(shoppers.orders) + more
+        wait_until(lambda: len(shoppers.orders) >= count, seconds, f"{more} more orders")
+
+    def wait_whole(self, seconds=60):
+        self.stack.wait_ready(seconds=seconds)
+        for service in ("catalog", "order"):
+            wait_until(lambda s=service: self.stack.whole(s), seconds, f"{service} whole")
+
+    def check_all(self):
+        """No acknowledged order is lost or doubled, at any replica; stores are equal."""
+        self.wait_whole()
+        ids = [order for _, order in self.orders.values()]
+        self.assertEqual(len(ids), len(set(ids)))
+        clients = {name: self.stack.client(self.stack.port_of(name)) for name in ("order-1", "order-2")}
+        for book, order in self.orders.values():
+            for name, client in clients.items():
+                shown = client.request("GET", f"/orders/{order}")
+                self.assertEqual((shown.status, shown.data["book_id"], shown.data["status"]),
+                                 (200, book, "CONFIRMED"), (name, order))
+        self.stack.ctl("reconcile")
+        self.stack.ctl("verify")  # digests, logs
+        sold = 7 * 1_000_100 - sum(self.stack.stock(book) for book in range(1, 8))
+        self.assertEqual(sold, len(self.orders))
+
+
+@preloads
+class FailingDisk(StackCase):
+    stack_class = Disk
+
+    def other_serves(self, name, order):
+        """Reads of what nobody is changing, at the other replica and through the front."""
+        other = name[:-1] + {"1": "2", "2": "1"}[name[-1]]
+        path = "/topics" if service_of(name) == "catalog" else f"/orders/{order}"
+        for port in (self.stack.port_of(other), self.stack.port):
+            answer = self.stack.get(path, port=port)
+            self.assertEqual(answer.status, 200, (name, port, answer))
+
+    def suffer(self, name, fault):
+        """The fault strikes while people buy; the other replica goes on; the repair heals."""
+        with self.subTest(name=name, fault=fault):
+            shoppers = self.shop(readers=0)
+            try:
+                self.bought(shoppers, 10)
+                order = next(iter(shoppers.orders.values()))[1]
+                ends = len(ends_of(self.stack, name))
+                self.stack.fault(f"{fault} /{name}/db")
+                wait_until(lambda: len(ends_of(self.stack, name)) >= ends + 5, 30, f"five ends of {name}")
+                self.assertFalse(self.stack.ready(name))
+                self.other_serves(name, order)
+                self.stack.fault()
+                self.stack.wait_ready(name, seconds=30)
+                self.bought(shoppers, 10)
+            finally:
+                self.stack.fault()
+                self.close(shoppers)
+            seen = ends_of(self.stack, name)[ends:]
+            self.assertEqual({status for status, _ in seen}, {1})
+            delays = [delay for _, delay in seen[:5]]
+            self.assertEqual(delays, sorted(delays))
+            self.assertGreater(delays[-1], delays[0], "the supervisor must become patient")
+            self.assertEqual(aside(self.stack, name), [], "a bad disk is no damage")
+
+    def test_each_fault(self):
+        for name, fault in (("catalog-2", "sync-eio"), ("catalog-1", "write-enospc"), ("order-2", "write-eio"),
+                            ("order-1", "sync-eio"), ("catalog-1", "write-short"), ("order-2", "read-only")):
+            self.suffer(name, fault)
+        self.assertGreater(self.stack.faults(), 0)
+        self.check_all()
+
+    def writes_end(self, name):
+        """Without orders nobody writes to the catalog: this does, and changes nothing."""
+        try:
+            self.stack.request("PUT", "/update/1/price", {"price": 50}, timeout=1)
+        except OSError:
+            pass  # nobody there to answer
+        return (1, 0) in ends_of(self.stack, name)
+
+    def test_every_disk_is_full(self):
+        shoppers = self.shop(readers=0)
+        try:
+            self.bought(shoppers, 10)
+            self.stack.fault("write-enospc -1/db\nwrite-enospc -2/db")
+            for name in OFFSETS:
+                wait_until(lambda n=name: self.writes_end(n), 30, f"an end of {name}")
+            self.stack.fault()
+            self.wait_whole()
+            self.bought(shoppers, 10)
+        finally:
+            self.stack.fault()
+            self.close(shoppers)
+        self.check_all()
+
+
+@preloads
+class PowerLoss(StackCase):
+    stack_class, stack_settings = Disk, {"power_loss": True, "writeback": 30}
+
+    def lose_power(self, *names):
+        old = {name: self.stack.pid(name) for name in names}
+        for name, pid in old.items():
+            if pid is not None:
+                os.kill(pid, signal.SIGKILL)
+        for name, pid in old.items():
+            wait_until(lambda n=name, p=pid: self.stack.pid(n) not in (None, p), 30, f"a successor of {name}")
+
+    def test_under_load(self):
+        shoppers = self.shop()
+        try:
+            for names in (["catalog-2"], ["order-1"], list(OFFSETS), ["catalog-1"], ["order-2"], list(OFFSETS),
+                          ["catalog-1", "catalog-2"], ["order-1", "order-2"], list(OFFSETS)):
+                self.bought(shoppers, 30)
+                self.lose_power(*names)
+        finally:
+            self.close(shoppers)
+        print(f"        {len(self.orders)} orders")
+        self.check_all()
+        for name in OFFSETS:
+            self.assertEqual(aside(self.stack, name), [], "no loss of power damages a store")
+
+
+@unittest.skipUnless(os.geteuid() == 0, "mounting a small file system needs root")
+class FullDisk(StackCase):
+    """A real one: catalog-2 lives in 64 MB."""
+
+    class stack_class(Stack):
+        def up(self):
+            self.small = os.path.join(self.run, "catalog-2")
+            os.makedirs(self.small, 0o700)
+            os.chmod(self.run, 0o700)
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m,mode=700", "bazar-test", self.small], check=True)
+            super().up()
+
+        def destroy(self):
+            self.supervisor("down", check=False)
+            subprocess.run(["umount", self.small], check=True)
+            super().destroy()
+
+    def test_full_and_freed(self):
+        filler = os.path.join(self.stack.small, "filler")
+        shoppers = self.shop(readers=0)
+        try:
+            self.bought(shoppers, 10)
+            with open(filler, "wb", buffering=0) as file:
+                try:
+                    while file.write(bytes(4096)):
+                        pass
+                except OSError:
+                    pass  # full
+            wait_until(lambda: (1, 50) in ends_of(self.stack, "catalog-2"), 60, "two ends of catalog-2")
+            for port in (self.stack.port, self.stack.port_of("catalog-1")):
+                self.assertEqual(self.stack.get("/topics", port=port).status, 200)
+            os.unlink(filler)
+            self.bought(shoppers, 10)
+        finally:
+            if os.path.exists(filler):
+                os.unlink(filler)
+            self.close(shoppers)
+        self.check_all()
+        self.assertEqual(aside(self.stack, "catalog-2"), [])
+
+
+# ---- Damage ----
+
+def flip_byte(directory):
+    """In the middle of the largest table's second page."""
+    path = max(glob.glob(os.path.join(directory, "*.db")), key=os.path.getsize)
+    with open(path, "r+b") as file:
+        file.seek(4096 + 2048)
+        byte = file.read(1)
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte[0] ^ 1]))
+
+
+def truncate_log(directory):
+    """In the middle of what was flushed."""
+    with open(os.path.join(directory, "flushed"), "rb") as file:
+        number, end = struct.unpack("=II", file.read(8))
+    os.truncate(os.path.join(directory, f"log.{number:010}"), end // 2)
+
+
+def remove_table(directory):
+    """What began after the last checkpoint recovery would make anew, rightly: so there must have been one."""
+    os.unlink(os.path.join(directory, "log.db"))
+
+
+class Damage(StackCase):
+    def restart(self, name):
+        """In order, with a checkpoint of the store at the end."""
+        old = self.stack.pid(name)
+        self.stack.kill(name, signal.SIGTERM)
+        wait_until(lambda: self.stack.pid(name) not in (None, old), 30, f"a successor of {name}")
+        self.stack.wait_ready(name)
+
+    def replace(self, name, harm, reason):
+        """While people go on as far as they can, the store is replaced, and nobody sees the damaged one."""
+        with self.subTest(name=name, reason=reason):
+            before = aside(self.stack, name)
+            shoppers = self.shop()
+            try:
+                self.bought(shoppers, 20)
+                self.restart(name)
+                self.stack.away(name)
+                harm(os.path.join(self.stack.run, name, "db"))
+                self.stack.back()
+                wait_until(lambda: aside(self.stack, name)[len(before):], 30, "a store set aside")
+                self.wait_whole()
+                self.bought(shoppers, 20)
+            finally:
+                self.close(shoppers)
+            self.assertEqual(shoppers.failed_reads[:3], [])
+            self.assertRegex(aside(self.stack, name)[-1], rf"^db\.aside-\d{{8}}T\d{{6}}\.\d{{3}}Z-{reason}$")
+            self.assertEqual([status for status, _ in ends_of(self.stack, name) if status != 0],
+                             [3] * (len(before) + 1))
+            self.assertTrue(any("is damaged" in line for line in log_of(self.stack, name)))
+
+    def test_a_backup(self):
+        self.replace("catalog-2", flip_byte, "damaged-page")
+        self.replace("catalog-2", truncate_log, "truncated-log")
+        self.check_all()
+
+    def test_a_primary(self):
+        self.replace("catalog-1", truncate_log, "truncated-log")
+        self.replace("catalog-1", remove_table, "missing-file")
+        self.check_all()
+
+    def test_a_primary_of_orders(self):
+        self.replace("order-1", flip_byte, "damaged-page")
+        self.replace("order-2", remove_table, "missing-file")
+        self.check_all()
+
+    def test_while_everything_is_down(self):
+        shoppers = self.shop(readers=0)
+        try:
+            self.bought(shoppers, 20)
+        finally:
+            self.close(shoppers)
+        for name, harm, reason in (("catalog-2", flip_byte, "damaged-page"), ("order-1", remove_table, "missing-file")):
+            self.stack.down()
+            harm(os.path.join(self.stack.run, name, "db"))
+            self.stack.up()
+            self.assertRegex(aside(self.stack, name)[-1], reason)
+        self.check_all()
 
 
 if __name__ == "__main__":

@@ -225,6 +225,48 @@ class Nginx(unittest.TestCase):
                                      {"time", "level", "name", "msg"}, line)
 
 
+class Trouble(unittest.TestCase):
+    """A file or a store that cannot be used costs as little as it can."""
+
+    def setUp(self):
+        self.stack = Stack()
+        self.addCleanup(self.stack.destroy)
+
+    def test_reset_with_a_broken_node_file(self):
+        self.assertEqual(self.stack.post("/buy/1").status, 200)
+        self.stack.down()
+        with open(os.path.join(self.stack.run, "nodes"), "w", encoding="ascii") as file:
+            file.write("catalog-1 catalog one")
+        refused = self.stack.supervisor("up", check=False)
+        self.assertNotEqual(refused.returncode, 0)
+        for words in ("nodes, line 1", "Repair it", "reset"):
+            self.assertIn(words, refused.stderr)
+        self.stack.supervisor("reset")
+        self.assertFalse(os.path.exists(os.path.join(self.stack.run, "catalog-1")))
+        self.stack.up()
+        self.assertEqual(self.stack.stock(1), 100)
+
+    def test_up_with_a_replica_that_cannot_start(self):
+        """The others serve: `up` says what is missing, and leaves them alone."""
+        self.stack.ctl("min-insync", "order", "1")
+        self.stack.away("order-2")
+        self.assertEqual(self.stack.post("/buy/1", timeout=30).status, 200)
+        self.stack.back()
+        self.stack.wait_ready("order-2")
+        self.stack.away("order-2")
+        self.assertEqual(self.stack.post("/buy/1", timeout=30).status, 200)
+        self.stack.down()
+        shutil.rmtree(os.path.join(self.stack.run, "order-2", "db"))
+        with open(os.path.join(self.stack.run, "order-2", "db"), "w", encoding="ascii"):
+            pass  # a file where a directory must be is nobody's damage: a person must look
+        done = self.stack.supervisor("up")
+        self.assertIn("order-2 is not ready", done.stderr)
+        self.assertIn("Not all replicas are ready", done.stderr)
+        self.assertEqual(self.stack.post("/buy/1", timeout=30).status, 200)
+        os.unlink(os.path.join(self.stack.run, "order-2", "db"))
+        self.stack.wait_ready("order-2", seconds=30)
+
+
 class Refusals(unittest.TestCase):
     """One clear sentence, and nothing left running."""
 
