@@ -5,7 +5,8 @@ import re
 import unittest
 import uuid
 
-from stack import JSON_TYPE, Stack
+from openapi import JudgedStack
+from stack import JSON_TYPE
 
 FIRST_BOOKS = [
     (1, "How to get a good grade in DOS in 40 minutes a day", "distributed systems", 50),
@@ -21,7 +22,7 @@ FIRST_BOOKS = [
 class ApiCase(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.stack = Stack()
+        cls.stack = JudgedStack()
 
     @classmethod
     def tearDownClass(cls):
@@ -289,7 +290,7 @@ class BadInput(ApiCase):
             method = "POST" if path.startswith("/buy") else "GET"
             self.problem(self.stack.request(method, path), 400, "invalid-request", path)
         for path in ("/nothing", "/info", "/info/", "/info/1/", "/info/1/2", "/search", "/update/1", "/v2/info/1",
-                     "/healthz", "/readyz", "/metrics", "/peer/replicate", "/peer/books"):
+                     "/healthz", "/readyz", "/metrics", "/peer/replicate", "/peer/books", "/peer/withdrawn"):
             self.problem(self.stack.get(path), 404, "not-found", path)
 
     def test_methods(self):
@@ -344,7 +345,7 @@ class BadInput(ApiCase):
 class WithToken(ApiCase):
     @classmethod
     def setUpClass(cls):
-        cls.stack = Stack(BAZAR_ADMIN_TOKEN="right-token")
+        cls.stack = JudgedStack(BAZAR_ADMIN_TOKEN="right-token")
 
     def test_admin_calls_need_the_token(self):
         calls = (("PUT", "/update/1/price", {"price": 5}), ("PUT", "/update/1/stock", {"quantity_change": 1}),
