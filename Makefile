@@ -32,7 +32,7 @@ CLANG  = clang
 
 BUILD_PACKAGES = gcc libc6-dev make pkg-config nginx libfcgi-dev libdb5.3-dev libdb5.3-sql-dev \
 	libcurl4-openssl-dev libjansson-dev uuid-dev libxxhash-dev libutf8proc-dev libsystemd-dev
-CHECK_PACKAGES = libcunit1-dev clang libclang-rt-14-dev python3 curl
+CHECK_PACKAGES = libcunit1-dev clang libclang-rt-14-dev python3 python3-jsonschema python3-yaml curl
 LINT_PACKAGES  = clang-tidy cppcheck shellcheck
 BENCH_PACKAGES = wrk python3
 
