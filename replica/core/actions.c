@@ -83,7 +83,7 @@ act_send(struct core *c, enum message_kind kind, uint32_t to)
 	m->to = to;
 	m->epoch = c->pledge.promised;
 	m->promotion = c->promotion.active;
-	if (c->partial_until == 0 || PLANTED(PARTIAL))
+	if (!empty_is(c))
 		m->incarnation = c->pledge.incarnation;
 	m->formerly = c->pledge.formerly;
 	m->boot = c->boot;

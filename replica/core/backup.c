@@ -96,7 +96,7 @@ static void
 confirm(struct core *c, const struct message *m)
 {
 	if (c->phase == CORE_IN_SYNC || m->peer_boot != c->boot ||
-	    !position_equal(m->last, c->last) || empty_is(c))
+	    !position_equal(m->last, c->last) || (c->partial_until != 0 && !PLANTED(PARTIAL)))
 		return;
 	c->phase = CORE_IN_SYNC;
 	act_floor_all(c);

@@ -103,7 +103,7 @@ take_up_role(struct core *c)
 {
 	if (uuid_is_nil(&c->pledge.incarnation))
 		empty_start(c);
-	else if (c->partial_until != 0 && !PLANTED(PARTIAL))
+	else if (empty_is(c))
 		c->phase = CORE_LOADING;
 	else if (c->set.primary == c->self && c->pledge.promised.replica == c->self)
 		campaign_start(

@@ -11,7 +11,8 @@
 bool
 empty_is(const struct core *c)
 {
-	return uuid_is_nil(&c->pledge.incarnation) || (c->partial_until != 0 && !PLANTED(PARTIAL));
+	bool partial = c->partial_until > c->last.seq && !PLANTED(PARTIAL);
+	return uuid_is_nil(&c->pledge.incarnation) || partial;
 }
 
 void
@@ -36,7 +37,7 @@ find_heir(struct core *c)
 	for (unsigned i = 0; i < c->peer_count; i++) {
 		struct peer *p = &c->peers[i];
 		all_heard &= p->heard;
-		if (p->heard && p->whole &&
+		if (p->heard && p->whole && set_find(&p->set, p->id) != NULL &&
 		    (best == NULL || position_compare(p->last, best->last) > 0))
 			best = p;
 	}

@@ -259,6 +259,7 @@ peer_answer(struct core *c, struct peer *p, const struct message *m)
 		return;
 	}
 	if (m->verdict == VERDICT_SUPERSEDED) {
+		c->heard_at = c->now; /* of another primary: it has its time to be heard itself */
 		if (c->phase == CORE_PROMISING)
 			primary_step_down(c);
 		return;
