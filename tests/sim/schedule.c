@@ -119,8 +119,9 @@ change_cuts(struct world *w)
 static bool
 is_lost(const struct node *n)
 {
-	return n->gone || n->amnesia || n->disk.durable.partial_until != 0 ||
-	       uuid_is_nil(&n->disk.durable.pledge.incarnation);
+	const struct store *s = &n->disk.durable;
+	return n->gone || n->amnesia || s->partial_until > s->log_len ||
+	       uuid_is_nil(&s->pledge.incarnation);
 }
 
 /* A promotion can do without min - 1 logs, by whichever of the sets that may be in force. */

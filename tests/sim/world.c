@@ -7,7 +7,7 @@
 #include "fcgi/base/xalloc.h"
 #include "tests/sim/sim.h"
 
-#define AT_ONCE_MAX 5000 /* events of one moment */
+#define AT_ONCE_MAX 5000             /* events of one moment */
 #define REST_WITHIN (60000 * SIM_MS) /* from calm to rest */
 
 void
