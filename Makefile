@@ -203,7 +203,7 @@ $(B)/tests/torture-links.so: tests/torture/net/links.c $(B)/flags
 # Workers with a planted bug (replica/core/plant.h): make PLANT=R1 build/torture-planted/R1/bazar-order.
 ifneq ($(PLANT),)
 P = $(B)/torture-planted/$(PLANT)
-PLANTED  = $(shell grep -l 'PLANTED(' replica/*.c replica/*/*.c fcgi/*.c fcgi/*/*.c)
+PLANTED  = $(shell grep -lw PLANTED replica/*.c replica/*/*.c fcgi/*.c fcgi/*/*.c)
 REPLACED = $(patsubst %.c,$(P)/obj/%.o,$(PLANTED)) $(filter-out $(PLANTED:%.c=$(B)/obj/%.o),$(1))
 $(P)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
