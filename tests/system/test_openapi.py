@@ -155,6 +155,11 @@ class Answers(unittest.TestCase):
         self.ask_while_a_catalog_is_away()
         self.assertEqual(wanted - CONTRACT.seen, set())
 
+    def test_both_kinds_of_status(self):
+        self.assertEqual([a["replica"] for a in self.token.get("/status").data],
+                         ["catalog-1", "catalog-2", "order-1", "order-2"])
+        self.assertEqual(self.token.get("/status", port=self.token.port_of("order-1")).data["role"], "primary")
+
     def test_it_is_served(self):
         answer = self.stack.get("/openapi.yaml", {"Origin": "https://other.example"})
         self.assertEqual((answer.status, answer.headers.get_content_type()), (200, "application/yaml"))
