@@ -155,7 +155,7 @@ is_safe(struct core *c, const struct set *s)
 		return may_go_on(c, s);
 	for (uint32_t i = 0; i < s->count; i++) {
 		uint32_t id = s->member[i].id;
-		others &= id == s->primary || promised(c, id, false);
+		others &= id == s->primary || promised(c, id, false) || members_given_up(c, id);
 	}
 	bool stopped =
 	    promised(c, s->primary, false) || set_needs_leases(s) || c->promotion.primary_stopped;

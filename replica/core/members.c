@@ -270,7 +270,7 @@ why_not(const struct core *c, const struct core_command *command)
 
 	if (c->commanded)
 		return TOLD_BUSY;
-	if (promote && c->role == CORE_PRIMARY)
+	if (promote && c->role == CORE_PRIMARY && c->phase != CORE_PROMISING)
 		return TOLD_IS_PRIMARY;
 	if (promote && (empty_is(c) || set_find(&c->set, c->self) == NULL))
 		return TOLD_INVALID;
