@@ -224,10 +224,12 @@ replace_primary(struct world *w)
 		if (best == NULL || position_compare(disk_end(s), disk_end(&best->disk.live)) > 0)
 			best = n;
 	}
-	if (best != NULL)
-		give(w, best,
-		    (struct core_command){
-			.kind = COMMAND_PROMOTE, .primary_stopped = make_stopped(w, best)});
+	struct core_command c = {.kind = COMMAND_PROMOTE};
+	if (best == NULL)
+		return;
+	c.primary_stopped = make_stopped(w, best);
+	c.accept_data_loss = w->oracle.committed_count == 0; /* there is none */
+	give(w, best, c);
 }
 
 /* One that waits for the promise of a replica that is gone. */
@@ -252,14 +254,15 @@ help(struct world *w)
 		remove_gone(w, primary);
 		return;
 	}
-	bool gone = false;
+	bool stuck = w->oracle.committed_count == 0; /* died in the first second of all */
 	for (unsigned i = 0; i < w->mood.nodes; i++)
-		gone |= w->nodes[i].gone;
+		stuck |= w->nodes[i].gone;
 	if (o->without == 0)
 		o->without = w->now;
-	else if (gone && w->now - o->without > PATIENCE && (primary = waiting_primary(w)) != NULL)
+	else if (stuck && w->now - o->without > PATIENCE && w->oracle.committed_count > 0 &&
+		 (primary = waiting_primary(w)) != NULL)
 		remove_gone(w, primary);
-	else if (gone && w->now - o->without > PATIENCE)
+	else if (stuck && w->now - o->without > PATIENCE)
 		replace_primary(w);
 }
 
