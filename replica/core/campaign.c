@@ -162,11 +162,22 @@ is_safe(struct core *c, const struct set *s)
 	return stopped && logs >= set_quorum(s) && (logs >= s->min || others);
 }
 
+/* A set that was not forced is in force for sure only when it is committed: until then members of
+ * the one before may know of no other. (Of another's log we know the last set only; with that log
+ * adopted, this is asked again.) */
+static bool
+holds_before(struct core *c, const struct set *s, bool (*holds)(struct core *, const struct set *))
+{
+	bool certain = s != &c->set || s->forced || c->applied_set.count == 0;
+
+	return certain || holds(c, &c->applied_set);
+}
+
 static enum verdict
 judge_promotion(struct core *c, const struct set *s)
 {
 	uint64_t waited = c->now - c->promotion.since;
-	bool safe = is_safe(c, s);
+	bool safe = is_safe(c, s) && holds_before(c, s, is_safe);
 
 	if (!safe && !c->promotion.accept_data_loss)
 		return NOT_YET;
@@ -183,7 +194,7 @@ judge_restart(struct core *c, const struct peer *longest, const struct set *s)
 {
 	if (longest != NULL && (s->primary != c->self || c->last.seq == 0))
 		return ANOTHER_IS_PRIMARY;
-	return may_go_on(c, s) ? WON : NOT_YET;
+	return may_go_on(c, s) && holds_before(c, s, may_go_on) ? WON : NOT_YET;
 }
 
 static void

@@ -92,7 +92,9 @@ adopt(struct core *c)
 		members_tell(c, TOLD_UNSAFE);
 		primary_step_down(c);
 	} else if (position_equal(c->fetched, source->last) && !c->applying) {
-		begin_tail(c);
+		c->phase =
+		    CORE_PROMISING; /* by its sets, which are ours now, we may have to wait */
+		campaign_run(c);
 	}
 }
 
