@@ -103,6 +103,10 @@ forget_what_was_told(struct world *w)
 	for (unsigned i = 0; i < w->mood.readers; i++)
 		w->readers[i].overtaken = true;
 	w->forgetful = true;
+	/* What was commanded in the old one, and is in the log that goes on, comes about now. */
+	w->admin.set_uncertain = w->admin.set_may_change = true;
+	w->admin.min_uncertain = w->admin.min_may_change = true;
+	w->admin.may_lead = UINT32_MAX;
 }
 
 void

@@ -270,7 +270,7 @@ static bool
 of_the_past(struct world *w, const struct reader *r, bool cached)
 {
 	struct oracle *o = &w->oracle;
-	if (!o->replaced)
+	if (!w->admin.loss_accepted)
 		return false;
 	if (!cached)
 		return r->overtaken || !oracle_current(r->node);
