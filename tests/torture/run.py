@@ -10,6 +10,7 @@ failed-<seed>/ with history and logs; the history can be checked again by BUILD/
 """
 
 import argparse
+import bisect
 import glob
 import json
 import os
@@ -152,21 +153,34 @@ class Torture:
                 self.problems.append(f"{name}: {extra} confirmed orders that nobody heard of, "
                                      f"and only {self.seen.loose} purchases left open")
 
+    def log_lines(self, name):
+        """(time, message) of everything one program logged, in order."""
+        for path in sorted(glob.glob(os.path.join(self.shop.logs(), f"{name}.log*")), reverse=True):
+            with open(path, encoding="utf-8", errors="replace") as lines:
+                for line in lines:
+                    try:
+                        entry = json.loads(line)
+                        yield entry["time"], entry["msg"]
+                    except (ValueError, TypeError, KeyError):
+                        pass  # a line that a kill cut short, or another program's
+
     def check_epochs(self):
         """I2: nobody is the active primary of an epoch that another start was active in."""
-        for service in ("catalog", "order"):
-            seen = {}
-            for path in sorted(glob.glob(os.path.join(self.shop.logs(), f"{service}-*.log*"))):
-                start = 0
-                with open(path, encoding="utf-8", errors="replace") as lines:
-                    for line in lines:
-                        start += '"started"' in line
-                        found = re.search(r"primary is active: epoch ([0-9.]+)", line)
-                        if not found:
-                            continue
-                        where = (os.path.basename(path).split(".")[0], start)
-                        if seen.setdefault(found[1], where) != where:
-                            self.problems.append(f"{service}: epoch {found[1]} had two terms: {seen[found[1]]}, {where}")
+        starts = {name: [] for name in OFFSETS}
+        for when, what in self.log_lines("bazar-run"):
+            found = re.match(r"(\S+) started, pid", what)
+            if found and found[1] in starts:
+                starts[found[1]].append(when)
+        seen = {}
+        for name, times in starts.items():
+            for when, what in self.log_lines(name):
+                found = re.match(r"primary is active: epoch ([0-9.]+)", what)
+                if not found:
+                    continue
+                term, start = (name.split("-")[0], found[1]), (name, bisect.bisect_right(times, when))
+                if seen.setdefault(term, start) != start:
+                    self.problems.append(f"{term[0]}: epoch {term[1]} had two primaries: start {seen[term][1]} of "
+                                         f"{seen[term][0]}, start {start[1]} of {start[0]}")
 
     def check_worth(self):
         for fault in self.nemesis.done:

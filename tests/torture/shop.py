@@ -71,7 +71,11 @@ class TortureStack(Stack):
         self.launch = {name: {} for name in OFFSETS}
         self.install()
         self.proxy = Proxy(self.port)
-        self.up()
+        try:
+            self.up()
+        except BaseException:
+            self.destroy()
+            raise
 
     # ---- How its workers start ----
 
