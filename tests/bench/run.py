@@ -129,6 +129,20 @@ def response_times(stack, count):
     return table, counts
 
 
+def finding_times(stack, count, books):
+    """GET /books?q= over write_books' catalog: two words, however many books each of them has."""
+    probe, draw = Probe(stack.port), random.Random(SEED)
+    questions = {
+        "two words of all books": lambda i: "book+bench",
+        "one of all, one of one": lambda i: f"bench+{draw.randrange(books)}",
+        "author's, a title's": lambda i: f"{draw.randrange(997)}+bench",
+        "as typed: all, beginning": lambda i: f"bench+{draw.randrange(10, 100)}",
+        "as typed: one letter": lambda i: "n",
+    }
+    return {name: figures(timed(probe, count, "GET", lambda i, q=q: f"/books?limit=20&q={q(i)}", None))
+            for name, q in questions.items()}
+
+
 # ---- Throughput by wrk ----------------------------------------------------------------------------
 
 class Load:
@@ -274,12 +288,14 @@ def million_books(load, folder, hot, rounds, stack_of_seven):
                            "1,000,000 books": lambda: load.run(stack.port, "get", hot)}, rounds, "hot set")
         spread = load.paths("spread", [f"/info/{random.randrange(1001, 1001 + count)}" for _ in range(20000)])
         cold = load.run(stack.port, "get", spread)
+        finding = finding_times(stack, 200, count)
+        show_times(finding, "GET /books?q= over 1,000,000 books")
         memory = {name: memory_mib(stack.pid(name)) for name in ("catalog-1", "catalog-2")}
         stack.down()
         began = time.perf_counter()
         stack.up()
         return {"import seconds": imported, "start seconds": time.perf_counter() - began,
-                "memory MiB": memory, "hot set": both, "uniform over all": cold,
+                "memory MiB": memory, "finding": finding, "hot set": both, "uniform over all": cold,
                 "hot set, 1,000,000 books / 7 books": both["1,000,000 books"]["rate"] / both["7 books"]["rate"]}
     finally:
         stack.destroy()
@@ -293,12 +309,15 @@ def show(title, rows, unit="/s"):
         say(f"  {name:44} {row['rate']:10,.0f} {unit}   p50 {row['p50']:7.2f} ms   p99 {row['p99']:7.2f} ms")
 
 
-def show_times(table, counts):
-    say("\nResponse times, one client, milliseconds")
+def show_times(table, what):
+    say(f"\n{what}, one client, milliseconds")
     columns = ("avg", "min", "max", "median", "stddev", "p99")
-    say(f"  {'':16}" + "".join(f"{c:>9}" for c in columns))
+    say(f"  {'':24}" + "".join(f"{c:>9}" for c in columns))
     for name, row in table.items():
-        say(f"  {name:16}" + "".join(f"{row[c]:9.3f}" for c in columns))
+        say(f"  {name:24}" + "".join(f"{row[c]:9.3f}" for c in columns))
+
+
+def show_counts(counts):
     say("\nThe cache during these requests")
     for name, value in counts.items():
         say(f"  {name:44} {value:10}")
@@ -307,7 +326,8 @@ def show_times(table, counts):
 WANTED = [  # name, at least, unit; how it is computed stands in wanted()
     ("cached info / trivial responder", 0.85), ("uncached info / trivial responder", 0.75),
     ("buys/s, 64 clients, random books", 3000), ("buys/s, 64 clients, one book", 3000),
-    ("1 / median of a single buyer, 1/s (3 ms)", 333), ("hot set, 1,000,000 books / 7 books", 0.9)]
+    ("1 / median of a single buyer, 1/s (3 ms)", 333), ("1 / median of finding two words, 1/s (5 ms)", 200),
+    ("hot set, 1,000,000 books / 7 books", 0.9)]
 
 
 def wanted(results):
@@ -316,6 +336,7 @@ def wanted(results):
     found = [reads["info, cached"]["rate"] / trivial, reads["info, uncached"]["rate"] / trivial,
              buys["64 clients, random books"]["rate"], buys["64 clients, one book"]["rate"],
              1000 / results["response times"]["purchase"]["median"],
+             1000 / max(row["median"] for row in results["finding"].values()),
              results.get("1,000,000 books", {}).get("hot set, 1,000,000 books / 7 books")]
     say("\nWanted on a quiet machine")
     for (name, least), value in zip(WANTED, found):
@@ -335,11 +356,14 @@ def measure(options, folder):
         for book in range(1, 8):
             seven.put(f"/update/{book}/stock", {"quantity_change": 900_000_000})
         results["response times"], results["cache"] = response_times(seven, 200 if options.quick else 1000)
-        show_times(results["response times"], results["cache"])
+        show_times(results["response times"], "Response times")
+        show_counts(results["cache"])
         seven.down()  # an idle shop takes its share, too
 
         write_books(os.path.join(folder, "books.csv"), TOPICS * PER_TOPIC)
         shop.ctl("import", os.path.join(folder, "books.csv"))
+        results["finding"] = finding_times(shop, 200 if options.quick else 1000, TOPICS * PER_TOPIC)
+        show_times(results["finding"], "GET /books?q= over 10,000 books")
         body = shop.get("/info/1001").body
         limits = Limits(os.path.join(folder, "limits"), body, workers=2)
         hot = load.paths("hot", [f"/info/{i}" for i in range(1, 8)])
