@@ -193,7 +193,8 @@ class Members(unittest.TestCase):
         self.stack.post("/buy/1")
         self.refused("member", "remove", "order-2", because="member remove order-2 --lost")
         self.stack.ctl("member", "remove", "order-2", "--lost")
-        self.assertEqual(self.stack.post("/buy/1").status, 200)
+        answer = self.stack.post("/buy/1")
+        self.assertEqual(answer.status, 200, answer)
         self.assertEqual(self.stack.set_of("order")["members"], 1)
 
     def test_refusals(self):
