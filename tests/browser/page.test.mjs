@@ -22,7 +22,7 @@ describe('shopping', () => {
 		await v.goto('/');
 		await v.heading('A bookshop that keeps its word');
 		const topic = page.locator('.topics a', { hasText: 'distributed systems' });
-		assert.equal(await topic.locator('.number').textContent(), '2');
+		assert.equal(await topic.locator('.number').textContent(), '2 books');
 		await topic.click();
 		await v.heading('distributed systems');
 		assert.equal(await page.title(), 'distributed systems · Bazar.com');
@@ -55,7 +55,7 @@ describe('shopping', () => {
 	it('sells several copies and tells the order number', () => visit({}, async (v, page) => {
 		await shop.setStock(3, 100);
 		await v.goto('/book/3');
-		await v.button('One more').click();
+		await page.getByLabel('Quantity').fill('2');
 		await v.button('One more').click();
 		await v.button('Buy for $225.00').click();
 		await v.notice('Thank you');
@@ -202,6 +202,25 @@ describe('the desk', () => {
 		await v.button('Withdraw this book').click();
 		await v.button('Withdraw it').click();
 		await until(async () => (await shop.ask('GET', `/books/${id}`)).status === 404, 'the withdrawal');
+	}));
+});
+
+describe('a desk behind a token', () => {
+	let guarded;
+	before(async () => { guarded = await Shop.open({ BAZAR_ADMIN_TOKEN: 'open-sesame' }); });
+	after(() => guarded.close());
+
+	it('opens to the right one', () => Visitor.visit(guarded.url, {}, async (v, page) => {
+		v.expect(/status of 401/);
+		await v.goto('/desk/1');
+		await page.getByLabel('Admin token').fill('a guess');
+		await v.button('Open the desk').click();
+		await v.notice('not the right one');
+		await page.getByLabel('Admin token').fill('open-sesame');
+		await v.button('Open the desk').click();
+		await page.getByLabel('Price in USD').fill('55');
+		await v.button('Change price').click();
+		await page.getByText('The price is $55.00 now.').waitFor();
 	}));
 });
 

@@ -39,7 +39,7 @@ async function freePort() {
 export class Shop {
 	static async open(settings = {}) {
 		const shop = new Shop();
-		shop.port = Number(process.env.BROWSER_PORT) || await freePort();
+		shop.port = await freePort();
 		shop.home = await mkdtemp(join(tmpdir(), 'bazar-browser-'));
 		shop.settings = settings;
 		await shop.command('bazar-run', '--port', String(shop.port), 'up');

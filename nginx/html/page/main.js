@@ -46,12 +46,15 @@ function View({ address }) {
 function Search({ address }) {
 	const inQuery = address.pathname === '/find' ? address.searchParams.get('q') ?? '' : '';
 	const [text, setText] = useState(inQuery);
-	const timer = useRef(0);
+	const timer = useRef(0), asked = useRef(inQuery);
+	// An address that did not come from typing is shown; one that did is older than what was typed since.
 	useEffect(() => {
-		if (inQuery.trim() !== text.trim()) setText(inQuery);
-	}, [address.href]);
+		if (inQuery !== asked.current) setText(inQuery);
+		asked.current = inQuery;
+	}, [inQuery]);
 	const find = (words) => {
 		clearTimeout(timer.current);
+		asked.current = words;
 		const there = location.pathname === '/find';
 		if (words || there) go(words ? `/find?q=${encodeURIComponent(words)}` : '/find', { replace: there, focus: false });
 	};

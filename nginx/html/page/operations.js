@@ -48,7 +48,7 @@ function Replicas({ data }) {
 // ---- Plots ----
 
 const colour = (name) => {
-	// A canvas knows no light-dark(): the browser is asked what it comes to.
+	// A canvas knows no custom properties: the browser is asked what this one comes to.
 	const probe = document.createElement('i');
 	probe.className = `probe-${name}`;
 	document.body.append(probe);

@@ -23,7 +23,7 @@ const PATTERNS = 4;
 export function Cover({ book }) {
 	const { title, series } = parted(book.title);
 	const word = Math.max(...title.split(/[\s-]/).map((part) => part.length));
-	const size = title.length > 60 || word > 13 ? 'long' : title.length > 28 || word > 9 ? 'medium' : 'short';
+	const size = title.length > 60 || word > 11 ? 'long' : title.length > 28 || word > 8 ? 'medium' : 'short';
 	const mixed = Math.imul(book.id, 0x9e3779b1) >>> 8;
 	return html`<div class=${`cover shade-${mixed % SHADES} pattern-${(mixed >>> 8) % PATTERNS} ${size}`} aria-hidden="true">
 		<div class="cover-face">
@@ -86,15 +86,15 @@ export function Waiting({ what = 'Loading' }) {
 	return html`<p class="waiting" role="status">${late ? `${what}…` : ''}</p>`;
 }
 
-// Number by buttons or by typing.
+// Number by buttons or by typing. While somebody types, what is no number yet is left alone.
 export function Quantity({ value, most, change, disabled }) {
-	const set = (n) => change(Math.max(1, Math.min(most, n || 1)));
+	const set = (n) => { if (n >= 1) change(Math.min(most, n)); };
 	return html`<div class="quantity">
 		<label for="quantity">Quantity</label>
 		<div class="stepper">
 			<button type="button" aria-label="One less" disabled=${disabled || value <= 1} onClick=${() => set(value - 1)}>−</button>
-			<input id="quantity" type="number" inputmode="numeric" min="1" max=${most} value=${value} disabled=${disabled}
-				onChange=${(e) => { set(Math.floor(e.target.valueAsNumber)); e.target.value = Math.max(1, Math.min(most, Math.floor(e.target.valueAsNumber) || 1)); }} />
+			<input id="quantity" type="number" inputmode="numeric" min="1" max=${most} required value=${value} disabled=${disabled}
+				onInput=${(e) => set(Math.floor(e.target.valueAsNumber))} onBlur=${(e) => { e.target.value = value; }} />
 			<button type="button" aria-label="One more" disabled=${disabled || value >= most} onClick=${() => set(value + 1)}>+</button>
 		</div>
 	</div>`;

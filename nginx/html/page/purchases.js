@@ -6,7 +6,7 @@ import { Cover, Failure, Waiting, count, money, parted, when } from './parts.js'
 import { Open } from './shop.js';
 import { bookPath, orderPath, useTitle } from './route.js';
 
-const OPEN_MS = 1500;
+const LIVE_MS = 4000;
 
 export function Purchases() {
 	useTitle('My orders');
@@ -29,8 +29,7 @@ const REASONS = { 'sold-out': 'The book was sold out.', 'insufficient-stock': 'F
 
 export function Order({ id }) {
 	useTitle('Order');
-	const known = useData(`/orders/${id}`);
-	const { data: order, error } = useData(`/orders/${id}`, known.data?.status === 'PENDING' ? OPEN_MS : 0);
+	const { data: order, error } = useData(`/orders/${id}`, LIVE_MS);
 	if (error && !order) return html`<h1>Order</h1><${Failure} error=${error} />`;
 	if (!order) return html`<${Waiting} what="Fetching the order" />`;
 	return html`<nav class="trail" aria-label="You are here"><a href="/purchases">My orders</a></nav>

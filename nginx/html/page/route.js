@@ -4,6 +4,7 @@ import { useEffect, useState } from './lib.js';
 
 const listeners = new Set();
 
+// `focus`: whether the new view takes the focus; somebody who types keeps it.
 export function go(address, { replace = false, focus = true } = {}) {
 	history[replace ? 'replaceState' : 'pushState']({ focus }, '', address);
 	listeners.forEach((listener) => listener());
@@ -30,7 +31,7 @@ export function useAddress() {
 	return new URL(location.href);
 }
 
-// Names the page; moves the focus to its heading, as loading a page would, unless somebody types.
+// Names the page, once what it shows is there.
 export function useTitle(title, ready = true) {
 	useEffect(() => {
 		if (!ready) return;

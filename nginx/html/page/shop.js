@@ -1,5 +1,5 @@
 // The views of the shop: the front, a topic, a search, a book.
-import { html, useEffect, useState } from './lib.js';
+import { html, useEffect, useRef, useState } from './lib.js';
 import { useData } from './api.js';
 import { buy, clearOutcome, drive, giveUp, intentFor, isRunning, outcomeOf } from './purchase.js';
 import { Books, Cover, Failure, Pages, Quantity, Stock, Waiting, count, money, parted } from './parts.js';
@@ -19,12 +19,13 @@ const booksPath = (values) => {
 
 const Topics = ({ topics, now }) => html`<ul class="topics" role="list">${topics.map(({ topic, books }) => html`
 	<li key=${topic}><a href=${topicPath(topic)} aria-current=${topic === now ? 'page' : undefined}>
-		<span>${topic}</span> <span class="number" aria-label=${count(books, 'book')}>${books.toLocaleString('en')}</span></a></li>`)}</ul>`;
+		<span>${topic}</span> <span class="number">${books.toLocaleString('en')}<span class="unseen"> ${books === 1 ? 'book' : 'books'}</span></span></a></li>`)}</ul>`;
 
-function Shelf({ title, path, all, without }) {
+// Up to `most` books; `without`: the id of one to leave out.
+function Shelf({ title, path, all, without, most = SHELF }) {
 	const { data, error } = useData(path);
 	if (error && !data) return html`<${Failure} error=${error} />`;
-	const books = (data ?? []).filter((b) => b.id !== without).slice(0, SHELF);
+	const books = (data ?? []).filter((b) => b.id !== without).slice(0, most);
 	if (data && books.length === 0) return null;
 	return html`<section class="shelf">
 		<header><h2>${title}</h2>${all && html`<a href=${all}>See all<span class="unseen"> of ${title}</span></a>`}</header>
@@ -43,7 +44,7 @@ export function Front() {
 		</div>
 		${error && !topics && html`<${Failure} error=${error} retry=${reload} />`}
 		${topics && html`<section><h2 class="unseen">Topics</h2><${Topics} topics=${topics} /></section>`}
-		${shelves.map(({ topic }) => html`<${Shelf} key=${topic} title=${topic} all=${topicPath(topic)}
+		${topics && total <= PAGE ? html`<${Shelf} title="All our books" path=${booksPath({ limit: PAGE })} most=${PAGE} />` : shelves.map(({ topic }) => html`<${Shelf} key=${topic} title=${topic} all=${topicPath(topic)}
 			path=${booksPath({ topic, limit: SHELF })} />`)}`;
 }
 
@@ -97,8 +98,15 @@ export function Find({ query, address }) {
 
 // ---- A book ----
 
+// What became of pressing Buy stands where the button was, and takes over its focus.
+function useFocus() {
+	const place = useRef(null);
+	useEffect(() => { place.current.focus(); }, []);
+	return place;
+}
+
 function Bought({ order, again }) {
-	return html`<div class="notice good" role="status">
+	return html`<div class="notice good" role="status" tabindex="-1" ref=${useFocus()}>
 		<h2>Thank you. It is yours.</h2>
 		<dl class="facts">
 			<dt>Order number</dt><dd><a class="order-number" href=${orderPath(order.order_id)}>${order.order_id}</a></dd>
@@ -113,7 +121,7 @@ function Bought({ order, again }) {
 function Refused({ problem, again }) {
 	const soldOut = problem.type === '/problems/sold-out';
 	const few = problem.type === '/problems/insufficient-stock';
-	return html`<div class="notice bad" role="alert">
+	return html`<div class="notice bad" role="alert" tabindex="-1" ref=${useFocus()}>
 		<h2>${soldOut ? 'Sold out' : few ? `Only ${problem.available} left` : 'This was not ordered'}</h2>
 		<p>${soldOut || few ? 'Somebody was faster. Nothing was ordered.' : problem.detail}</p>
 		${few && html`<button type="button" class="quiet" onClick=${() => again(problem.available)}>Choose ${problem.available} or fewer</button>`}
@@ -144,7 +152,7 @@ function Buy({ book, changed }) {
 	const intent = intentFor(book.id), outcome = outcomeOf(book.id);
 	const most = Math.max(1, Math.min(BUY_MOST, book.quantity));
 	const chosen = Math.min(quantity, most);
-	useEffect(changed, [outcome]);
+	useEffect(() => { changed(); }, [outcome]);
 	useEffect(() => () => clearOutcome(book.id), [book.id]);
 	if (intent) return html`<${Open} intent=${intent} />`;
 	const again = (n = 1) => {
