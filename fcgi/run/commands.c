@@ -78,8 +78,9 @@ go_to_background(const struct stack *stack)
 	return 0;
 }
 
-#define WAIT_PARTLY 3 /* the exit status of `bazarctl wait` when each service has a ready replica  \
-		       */
+#define WAIT_PARTLY                                                                                \
+	3 /* the exit status of `bazarctl wait` when each service has a ready replica              \
+	   */
 
 /* Wait for `bazarctl wait`, and for the supervisor not to end meanwhile. Its exit status, or -1. */
 static int
@@ -282,7 +283,9 @@ remove_stores(const struct stack *stack)
 {
 	char path[STACK_PATH];
 	DIR *dir = opendir(stack->run);
-	int rc = dir == NULL ? fail("Cannot read %s: %s.", stack->run, strerror(errno)) : 0;
+	int rc = 0;
+	if (dir == NULL)
+		return fail("Cannot read %s: %s.", stack->run, strerror(errno));
 	for (struct dirent *d; rc == 0 && (d = readdir(dir)) != NULL;) {
 		if (d->d_name[0] == '.')
 			continue;
@@ -291,8 +294,7 @@ remove_stores(const struct stack *stack)
 		    nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0)
 			rc = fail("Cannot remove %s: %s.", path, strerror(errno));
 	}
-	if (dir != NULL)
-		closedir(dir);
+	closedir(dir);
 	return rc;
 }
 

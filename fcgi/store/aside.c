@@ -31,6 +31,7 @@ place_open(struct place *p, const char *dir)
 {
 	char first[PATH_MAX],
 	    second[PATH_MAX]; /* dirname and basename change what they are given */
+	*p = (struct place){0};
 	snprintf(first, sizeof(first), "%s", dir);
 	snprintf(second, sizeof(second), "%s", dir);
 	snprintf(p->name, sizeof(p->name), "%s", basename(second));

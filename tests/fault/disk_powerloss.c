@@ -51,8 +51,9 @@
 #define FDS 65536
 #define FILES 256
 #define DISKS 16
-#define RANGES 1024 /* of one file; when they are more, all between the first and the last is one  \
-		     */
+#define RANGES                                                                                     \
+	1024 /* of one file; when they are more, all between the first and the last is one         \
+	      */
 /* Our own descriptors are out of the program's way, where there is room. */
 #define HIGH_FD 10000
 #define LESS_HIGH_FD 500
@@ -62,9 +63,9 @@
 /* The function of that name behind ours. */
 #define REAL(name)                                                                                 \
 	({                                                                                         \
-		static __typeof__(&name) found;                                                    \
+		static __typeof__(&(name)) found;                                                  \
 		if (found == NULL)                                                                 \
-			found = (__typeof__(&name))real_function(#name);                           \
+			found = (__typeof__(&(name)))real_function(#name);                         \
 		found;                                                                             \
 	})
 

@@ -52,9 +52,9 @@
 /* The function of that name behind ours. */
 #define REAL(name)                                                                                 \
 	({                                                                                         \
-		static __typeof__(&name) found;                                                    \
+		static __typeof__(&(name)) found;                                                  \
 		if (found == NULL)                                                                 \
-			found = (__typeof__(&name))real_function(#name);                           \
+			found = (__typeof__(&(name)))real_function(#name);                         \
 		found;                                                                             \
 	})
 
@@ -111,16 +111,20 @@ map_control(void)
 }
 
 static void
-parse_line(const char *line)
+parse_line(char *line)
 {
-	char name[32];
-	struct rule r = {.times = ULONG_MAX};
-	if (sscanf(line, "%31s %4095s %lu %lu", name, r.part, &r.skip, &r.times) < 2)
+	char *save, *name = strtok_r(line, " ", &save), *part = strtok_r(NULL, " ", &save);
+	char *skip = strtok_r(NULL, " ", &save), *times = strtok_r(NULL, " ", &save);
+	struct rule *r = &rules[rule_count];
+	if (part == NULL || rule_count == RULES)
 		return;
-	while (r.fault < FAULTS && strcmp(fault_names[r.fault], name) != 0)
-		r.fault++;
-	if (r.fault < FAULTS && rule_count < RULES)
-		rules[rule_count++] = r;
+	*r = (struct rule){.skip = skip != NULL ? strtoul(skip, NULL, 10) : 0,
+	    .times = times != NULL ? strtoul(times, NULL, 10) : ULONG_MAX};
+	snprintf(r->part, sizeof(r->part), "%s", part);
+	while (r->fault < FAULTS && strcmp(fault_names[r->fault], name) != 0)
+		r->fault++;
+	if (r->fault < FAULTS)
+		rule_count++;
 }
 
 static void

@@ -134,7 +134,7 @@ test_truncate_and_prune(void)
 		CU_ASSERT_PTR_NULL(store_entry(f.store, 589));
 		CU_ASSERT_PTR_NULL(store_entry(f.store, 602));
 		struct entry *e = store_entry(f.store, 590);
-		CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+		NEED(e);
 		CU_ASSERT_EQUAL(e->at.seq, 590);
 		entry_free(e);
 		fixture_reopen(&f);
@@ -180,7 +180,7 @@ set_entry(struct fixture *f, const struct set *set)
 	    .effects = effects.data,
 	    .effects_len = effects.len};
 	struct entry *e = entry_new(&parts);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+	NEED(e);
 	f->last = e->at;
 	buf_free(&effects);
 	return e;
@@ -318,8 +318,8 @@ digest_store(struct fixture *f)
 {
 	struct digest d = {0};
 	const struct view *v = store_view(f->store);
-	for (uint8_t table = ALPHA; table <= BETA; table++)
-		v->scan(v->ctx, table, NULL, 0, digest_row, &d);
+	for (int table = ALPHA; table <= BETA; table++)
+		v->scan(v->ctx, (uint8_t)table, NULL, 0, digest_row, &d);
 	return d;
 }
 
@@ -369,7 +369,7 @@ replay(struct fixture *from, struct fixture *to, uint64_t first, uint64_t last)
 {
 	for (uint64_t seq = first; seq <= last; seq++) {
 		struct entry *e = store_entry(from->store, seq);
-		CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+		NEED(e);
 		commit(to, e);
 	}
 }
