@@ -112,10 +112,20 @@ count_logs(struct core *c, const struct set *s)
 	return logs;
 }
 
+static bool
+all_promised(struct core *c, const struct set *s)
+{
+	for (uint32_t i = 0; i < s->count; i++) {
+		if (!promised(c, s->member[i].id, false))
+			return false;
+	}
+	return true;
+}
+
 /* R2, for one whom its own set names: nothing is committed any more but by us. What was committed
  * is in our log, since we had been the primary; so a member that has lost its own counts, too, and
  * one that the operator gives up. But if we promised another since that term of ours, it may have
- * won, and then it is the logs that tell. */
+ * won, and then it is the logs that tell: enough of them, or all there are. */
 static bool
 may_go_on(struct core *c, const struct set *s)
 {
@@ -126,17 +136,7 @@ may_go_on(struct core *c, const struct set *s)
 		if (s->member[i].in_sync && !promised(c, id, false) && !members_given_up(c, id))
 			return false;
 	}
-	return !yielded || count_logs(c, s) >= set_quorum(s);
-}
-
-static bool
-all_promised(struct core *c, const struct set *s)
-{
-	for (uint32_t i = 0; i < s->count; i++) {
-		if (!promised(c, s->member[i].id, false))
-			return false;
-	}
-	return true;
+	return !yielded || count_logs(c, s) >= set_quorum(s) || all_promised(c, s);
 }
 
 /* R10: no committed entry is missed, and the old primary serves nothing any more. Where fewer than

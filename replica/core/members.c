@@ -186,8 +186,10 @@ take_out(struct core *c, struct set *next)
 	if (m == NULL || m->id == c->self)
 		return TOLD_INVALID;
 	struct peer *p = peer_find(c, m->id);
-	uint32_t min = next->min;
+	uint32_t min = next->min > c->applied_set.min ? next->min : c->applied_set.min;
 	*m = next->member[--next->count];
+	if (c->command.lost)
+		(void)take_back(c, next); /* what is in flight may wait for the lost one only */
 	if (next->min > next->count)
 		next->min = next->count;
 	if (next->wanted > next->count)
