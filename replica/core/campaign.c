@@ -162,13 +162,13 @@ is_safe(struct core *c, const struct set *s)
 	return stopped && logs >= set_quorum(s) && (logs >= s->min || others);
 }
 
-/* A set that was not forced is in force for sure only when it is committed: until then members of
- * the one before may know of no other. (Of another's log we know the last set only; with that log
- * adopted, this is asked again.) */
+/* A set with a smaller min is in force for sure only when it is committed, or was forced: until
+ * then members of the one before may know of no other. (Of another's log we know the last set only;
+ * with that log adopted, this is asked again.) */
 static bool
 holds_before(struct core *c, const struct set *s, bool (*holds)(struct core *, const struct set *))
 {
-	bool certain = s != &c->set || s->forced || c->applied_set.count == 0;
+	bool certain = s != &c->set || s->forced || s->min >= c->applied_set.min;
 
 	return certain || holds(c, &c->applied_set);
 }

@@ -220,7 +220,7 @@ struct core_command {
 	uint32_t id;
 	char address[SET_ADDRESS];
 	uint32_t min_insync;
-	bool lost;
+	bool lost; /* .id is, for good; REMOVE, or PROMOTE where its promise is needed */
 	bool accept_data_loss;
 	/* The operator's word that the old primary and its host's caches serve nothing any more.
 	 * Needed where no lease tells (min = all). */

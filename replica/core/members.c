@@ -252,8 +252,7 @@ begin_add(struct core *c)
 bool
 members_given_up(const struct core *c, uint32_t id)
 {
-	return c->commanded && c->command.kind == COMMAND_REMOVE && c->command.lost &&
-	       c->command.id == id;
+	return c->commanded && c->command.lost && c->command.id == id;
 }
 
 /* A primary that starts again may wait for the promise of one that is lost. */
@@ -261,7 +260,7 @@ static bool
 waits_for_the_lost(const struct core *c, const struct core_command *command)
 {
 	return command->kind == COMMAND_REMOVE && command->lost && c->role == CORE_PRIMARY &&
-	       c->phase == CORE_PROMISING && command->id != c->self &&
+	       (c->phase == CORE_PROMISING || c->phase == CORE_TAIL) && command->id != c->self &&
 	       set_find(&c->set, command->id) != NULL;
 }
 
@@ -347,7 +346,8 @@ may_change(struct core *c)
 	bool removes_lost =
 	    command_waits(c) && c->command.kind == COMMAND_REMOVE && c->command.lost;
 
-	return c->phase == CORE_ACTIVE && c->heir == 0 && (removes_lost || !primary_in_flight(c));
+	bool in_office = c->phase == CORE_ACTIVE || (c->phase == CORE_TAIL && removes_lost);
+	return in_office && c->heir == 0 && (removes_lost || !primary_in_flight(c));
 }
 
 /* One change at a time, between two batches. */

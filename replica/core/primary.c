@@ -21,9 +21,13 @@ set_of_term(struct core *c)
 		m->in_sync = m->id == c->self || comes_along;
 	}
 	for (uint32_t i = 0; i < s.count; i++) {
-		if (members_given_up(c, s.member[i].id))
-			s.member[i] = s.member[--s.count];
+		if (!members_given_up(c, s.member[i].id))
+			continue;
+		s.member[i] = s.member[--s.count];
+		s.forced = true;
 	}
+	if (s.wanted > s.count)
+		s.wanted = s.count;
 	uint32_t in_sync = set_count_in_sync(&s);
 	if (s.min > in_sync) {
 		s.min = in_sync;
