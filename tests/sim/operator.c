@@ -42,7 +42,8 @@ give(struct world *w, struct node *n, struct core_command command)
 	o->node = n;
 	w->totals->commands++;
 	o->min_may_change |= command.kind == COMMAND_MIN_INSYNC;
-	o->set_may_change |= command.kind == COMMAND_ADD || command.kind == COMMAND_REMOVE;
+	o->set_may_change |=
+	    command.kind == COMMAND_ADD || command.kind == COMMAND_REMOVE || command.lost;
 	if (command.kind == COMMAND_HAND_OVER || command.kind == COMMAND_PROMOTE) {
 		o->may_lead |= 1u << (command.kind == COMMAND_PROMOTE ? n->id : command.id);
 		w->forgetful = true;
@@ -228,6 +229,12 @@ replace_primary(struct world *w)
 	if (best == NULL)
 		return;
 	c.primary_stopped = make_stopped(w, best);
+	for (unsigned i = 0; i < w->mood.nodes; i++) {
+		if (w->nodes[i].gone) {
+			c.id = i + 1;
+			c.lost = true;
+		}
+	}
 	c.accept_data_loss = w->oracle.committed_count == 0; /* there is none */
 	give(w, best, c);
 }
@@ -343,7 +350,7 @@ operator_told(struct node *n, uint64_t ticket, enum core_told result)
 	}
 	if (result == TOLD_DONE)
 		check_done(n, &o->command);
-	if (result != TOLD_TIMED_OUT) {
+	if (result != TOLD_TIMED_OUT && result != TOLD_NOT_PRIMARY) {
 		o->set_may_change = o->set_uncertain;
 		o->min_may_change = o->min_uncertain;
 	}
