@@ -55,12 +55,12 @@ function Part({ part }) {
 
 function Table({ name, head, rows }) {
 	return html`<div class="table" role="region" aria-label=${name} tabindex="0"><table>
-		<thead><tr>${head.map((text) => html`<th scope="col" class=${/Price|Stock|Copies|Total|Number/.test(text) ? 'figure' : ''}>${text}</th>`)}</tr></thead>
+		<thead><tr>${head.map((text) => html`<th scope="col" class=${/Price|Stock|Copies|Total|Number/.test(text) ? 'figure' : text === 'Topic' ? 'extra' : ''}>${text}</th>`)}</tr></thead>
 		<tbody>${rows}</tbody></table></div>`;
 }
 
 const BookRows = ({ books, name }) => html`<${Table} name=${name} head=${['Number', 'Title', 'Topic', 'Price', 'Stock']} rows=${books.map((b) => html`
-	<tr key=${b.id}><td class="figure">${b.id}</td><td><a href=${`/desk/${b.id}`}>${b.title}</a></td><td>${b.topic}</td>
+	<tr key=${b.id}><td class="figure">${b.id}</td><td><a href=${`/desk/${b.id}`}>${b.title}</a></td><td class="extra">${b.topic}</td>
 	<td class="figure">${money(b.price, b.currency)}</td><td class=${`figure ${b.quantity <= LOW ? 'few' : ''}`}>${b.quantity.toLocaleString('en')}</td></tr>`)} />`;
 
 function Find() {

@@ -33,10 +33,19 @@ function stored(prefix) {
 	const found = [];
 	try {
 		for (const name of Object.keys(localStorage)) {
-			if (name.startsWith(prefix)) found.push(JSON.parse(localStorage.getItem(name)));
+			if (name.startsWith(prefix)) found.push(...parsed(localStorage.getItem(name)));
 		}
-	} catch { /* what cannot be read is not there */ }
+	} catch { /* forbidden: nothing is there */ }
 	return found;
+}
+
+// One value, or none where something else wrote what is no JSON.
+function parsed(text) {
+	try {
+		return [JSON.parse(text)];
+	} catch {
+		return [];
+	}
 }
 
 // All values whose names begin with `prefix`, in no order.

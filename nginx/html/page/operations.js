@@ -66,7 +66,7 @@ function Plot({ title, unit, names, rows }) {
 			const strokes = ['brand', 'wait'].map(colour);
 			plot.current = new uPlot({
 				width: place.current.clientWidth, height: 180, cursor: { show: false }, legend: { show: false },
-				scales: { y: { range: (u, min, max) => [0, Math.max(1, max * 1.1)] } },
+				scales: { x: { range: (u, min, max) => [max - (SHOWN * EVERY_MS) / 1000, max] }, y: { range: (u, min, max) => [0, Math.max(1, max * 1.1)] } },
 				axes: [axis, { ...axis, size: 56 }],
 				series: [{}, ...names.map((name, i) => ({ label: name, stroke: strokes[i], width: 2 }))],
 			}, rows, place.current);

@@ -24,8 +24,9 @@ export function Cover({ book }) {
 	const { title, series } = parted(book.title);
 	const word = Math.max(...title.split(/[\s-]/).map((part) => part.length));
 	const size = title.length > 60 || word > 11 ? 'long' : title.length > 28 || word > 8 ? 'medium' : 'short';
-	const mixed = Math.imul(book.id, 0x9e3779b1) >>> 8;
-	return html`<div class=${`cover shade-${mixed % SHADES} pattern-${(mixed >>> 8) % PATTERNS} ${size}`} aria-hidden="true">
+	// Multiples of the golden ratio, and of its kin, spread evenly: neighbours differ.
+	const shade = Math.floor(((book.id * 0.618034) % 1) * SHADES), pattern = Math.floor(((book.id * 0.754878) % 1) * PATTERNS);
+	return html`<div class=${`cover shade-${shade} pattern-${pattern} ${size}`} aria-hidden="true">
 		<div class="cover-face">
 			<span class="cover-title">${title}</span>
 			<span class="cover-foot">${book.author ? book.author.split(',')[0] : series}</span>

@@ -2,7 +2,7 @@
 import { html, useEffect, useRef, useState } from './lib.js';
 import { useData } from './api.js';
 import { buy, clearOutcome, drive, giveUp, intentFor, isRunning, outcomeOf } from './purchase.js';
-import { Books, Cover, Failure, Pages, Quantity, Stock, Waiting, count, money, parted } from './parts.js';
+import { Books, Cover, Failure, LOW, Pages, Quantity, Stock, Waiting, count, money, parted } from './parts.js';
 import { go, orderPath, topicPath, useTitle } from './route.js';
 
 const PAGE = 24, SHELF = 6;
@@ -27,7 +27,7 @@ function Shelf({ title, path, all, without, most = SHELF }) {
 	if (error && !data) return html`<${Failure} error=${error} />`;
 	const books = (data ?? []).filter((b) => b.id !== without).slice(0, most);
 	if (data && books.length === 0) return null;
-	return html`<section class="shelf">
+	return html`<section class=${`shelf ${all ? 'sideways' : ''}`}>
 		<header><h2>${title}</h2>${all && html`<a href=${all}>See all<span class="unseen"> of ${title}</span></a>`}</header>
 		${data ? html`<${Books} books=${books} />` : html`<div class="shelf-empty"></div>`}
 	</section>`;
@@ -135,7 +135,8 @@ export function Open({ intent }) {
 	if (runs && !intent.late) return html`<p class="notice" role="status"><span class="spinner"></span> Ordering ${copies}…</p>`;
 	if (runs) return html`<div class="notice wait" role="status">
 		<h2><span class="spinner"></span> Still asking</h2>
-		<p>${intent.doubt ? `The answer to your order of ${copies} got lost on the way. We keep asking under the same number: it is ordered once at most.`
+		<p>${intent.order ? `Your order of ${copies} is taken; its outcome is not decided yet.`
+			: intent.doubt ? `The answer to your order of ${copies} got lost on the way. We keep asking under the same number: it is ordered once at most.`
 			: `The shop cannot take your order of ${copies} at this moment. Nothing was ordered yet; we keep trying.`}</p>
 		${!intent.doubt && html`<button type="button" class="quiet" onClick=${() => giveUp(intent)}>Give up</button>`}
 	</div>`;
@@ -184,7 +185,7 @@ export function Book({ id }) {
 				${series && html`<p class="series">${series}</p>`}
 				${book.author && html`<p class="by">by ${book.author}</p>`}
 				<p class="price">${money(book.price, book.currency)}</p>
-				<p class="stock-line"><${Stock} quantity=${book.quantity} /> ${book.quantity > 0 && html`<span class="copies">${count(book.quantity, 'copy', 'copies')} on the shelf now</span>`}</p>
+				<p class="stock-line"><${Stock} quantity=${book.quantity} /> ${book.quantity > LOW && html`<span class="copies">${count(book.quantity, 'copy', 'copies')} on the shelf now</span>`}</p>
 				<${Buy} key=${book.id} book=${book} changed=${info.reload} />
 			</div>
 		</article>
