@@ -261,7 +261,8 @@ waits_for_the_lost(const struct core *c, const struct core_command *command)
 {
 	return command->kind == COMMAND_REMOVE && command->lost && c->role == CORE_PRIMARY &&
 	       (c->phase == CORE_PROMISING || c->phase == CORE_TAIL) && command->id != c->self &&
-	       set_find(&c->set, command->id) != NULL;
+	       (set_find(&c->set, command->id) != NULL ||
+		   set_find(&c->applied_set, command->id) != NULL);
 }
 
 static enum core_told

@@ -24,8 +24,8 @@ set_of_term(struct core *c)
 		if (!members_given_up(c, s.member[i].id))
 			continue;
 		s.member[i] = s.member[--s.count];
-		s.forced = true;
 	}
+	s.forced |= c->commanded && c->command.lost;
 	if (s.wanted > s.count)
 		s.wanted = s.count;
 	uint32_t in_sync = set_count_in_sync(&s);
