@@ -79,6 +79,13 @@ named_primary(struct world *w, const struct node *by)
 	return s != NULL ? world_node(w, s->primary) : NULL;
 }
 
+/* Down, or without a history. */
+static bool
+serves_nothing(const struct node *n)
+{
+	return n->core == NULL || uuid_is_nil(&n->incarnation);
+}
+
 /* Neither the primary that the candidate knows nor the real one runs, nor does anything hit their
  * hosts' caches. Until the answer they stay down, or start again, which is no matter. */
 static bool
@@ -88,12 +95,12 @@ make_stopped(struct world *w, const struct node *candidate)
 	if (w->oracle.table.set.count > 0)
 		stopped[1] = world_node(w, w->oracle.table.set.primary);
 	for (unsigned i = 0; i < 2; i++) {
-		if (stopped[i] == NULL || stopped[i] == candidate || stopped[i]->core != NULL)
+		if (stopped[i] == NULL || stopped[i] == candidate || !serves_nothing(stopped[i]))
 			return false;
 	}
 	bool stay = random_chance(&w->random, 500);
 	for (unsigned i = 0; i < 2; i++) {
-		stopped[i]->stopped |= stay;
+		stopped[i]->stopped |= stay && stopped[i]->core == NULL;
 		host_format(w, stopped[i]->host);
 	}
 	return true;
@@ -198,6 +205,19 @@ meddle(struct world *w)
 
 /* ---- In the calm: only what nobody else can do ---- */
 
+/* The primary may wait for one that is no member any more by the latest set, which is not
+ * committed. */
+static void
+give_up_gone(struct world *w, struct node *primary)
+{
+	for (unsigned i = 0; i < w->mood.nodes; i++) {
+		if (w->nodes[i].gone)
+			give(w, primary,
+			    (struct core_command){
+				.kind = COMMAND_REMOVE, .id = i + 1, .lost = true});
+	}
+}
+
 static void
 remove_gone(struct world *w, struct node *primary)
 {
@@ -268,7 +288,7 @@ help(struct world *w)
 		o->without = w->now;
 	else if (stuck && w->now - o->without > PATIENCE && w->oracle.committed_count > 0 &&
 		 (primary = waiting_primary(w)) != NULL)
-		remove_gone(w, primary);
+		give_up_gone(w, primary);
 	else if (stuck && w->now - o->without > PATIENCE)
 		replace_primary(w);
 }
