@@ -11,6 +11,8 @@ from shop import OFFSETS, now
 CATALOG, ORDER = ("catalog-1", "catalog-2"), ("order-1", "order-2")
 WORKERS = CATALOG + ORDER
 OVER_S = 45  # a fault whose traces last longer than this is a shop that did not heal
+CROWD = 0.25  # how often a fault is followed by several that do not wait for the shop to recover
+AGAIN_S = 4  # for an operator to go on trying
 COMMAND_S = 40  # bazarctl has bounds of its own
 
 
@@ -167,7 +169,7 @@ class Net(Fault):
         raise NotImplementedError
 
     def begin(self):
-        self.last((0.3, 1), (1, 3), (3, 6))
+        self.last((0.3, 1), (1, 3), (3, 6), (4, 8))
         one, other = self.names
         there, back = self.behaviours()
         self.shop.proxy.set(one, other, **there)
@@ -184,7 +186,8 @@ class Cut(Net):
     kind = "cut"
 
     def behaviours(self):
-        return {"lose_requests": 100, "lose_answers": 100}, {"lose_requests": 100, "lose_answers": 100}
+        cut = {"lose_requests": 100, "lose_answers": 100, "reset": self.choose.choice((0, 1))}
+        return cut, cut
 
 
 class CutOneWay(Net):
@@ -340,7 +343,8 @@ class Switchover(Command):
 
 
 class Promote(Command):
-    """The primary is killed and stays away; the backup is promoted; then the old one comes back."""
+    """The primary is killed and stays away, and the backup is promoted; then the old one comes back. One time in
+    three the backup is killed with it: the power fails, and one machine does not come back."""
 
     kind = "promote"
 
@@ -354,8 +358,18 @@ class Promote(Command):
             return False
         self.shop.keep_away(self.old, True)
         self.shop.send(self.old, signal.SIGKILL)
+        if self.choose.randrange(3) == 0:
+            self.shop.send(other_of(self.old), signal.SIGKILL)
         self.start("promote", other_of(self.old))
+        self.again = time.monotonic() + AGAIN_S
         return True
+
+    def has_lasted(self):
+        """Refused for the moment, the operator tries again."""
+        if self.process.poll() not in (None, 0) and time.monotonic() < self.again:
+            self.start("promote", other_of(self.old))
+            return False
+        return super().has_lasted()
 
     def end(self):
         self.shop.keep_away(self.old, False)
@@ -395,8 +409,8 @@ class Nemesis:
     """Chooses by `seed`: faults one at a time, each after the shop has recovered, or two at once and in quick
     succession, also while it recovers; but never two that hold the same thing."""
 
-    def __init__(self, shop, seed, kinds=None):
-        self.shop, self.choose = shop, random.Random(seed)
+    def __init__(self, shop, seed, kinds=None, crowd=CROWD):
+        self.shop, self.choose, self.crowded = shop, random.Random(seed), crowd
         self.faults = [f for f in FAULTS if f[0] > 0 and (not kinds or f[1].kind in kinds)]
         self.active, self.done, self.problems = [], [], []
         self.next, self.crowd = 0, 0  # crowd: how many more faults come thick and fast
@@ -418,7 +432,7 @@ class Nemesis:
         if not fault.begin():
             return
         self.active.append(fault)
-        self.crowd = self.crowd - 1 if self.crowd > 0 else self.choose.choice((0, 0, 0, 4))
+        self.crowd = self.crowd - 1 if self.crowd > 0 else 4 * (self.choose.random() < self.crowded)
         self.next = time.monotonic() + self.choose.choice((0.05, 0.3, 1))
 
     def end_some(self):

@@ -19,17 +19,16 @@ BUGS="R1 R2 CONFIRM R3 R4 R6 R7 R9 R10 GRANTED SHRINK PREV FENCE TABLE FLOORS C2
 # The faults that bring it to light soonest; all kinds would, in time.
 options() {
 	case $1 in
-	R1 | R3) echo --kinds kill,kill-both ;;
-	R2) echo --kinds kill,away,promote,cut-one-way --min-insync all ;;
-	R10) echo --kinds cut,away,promote --min-insync 1 ;;
+	R1) echo --kinds kill,kill-both ;;
+	R2) echo --kinds kill,kill-both,cut-one-way --min-insync all --losing all ;;
 	CONFIRM) echo --kinds kill,away,cut --min-insync 1 ;;
-	R9 | GRANTED | C4) echo --kinds pause,cut,cut-one-way --min-insync 1 ;;
-	SHRINK) echo --kinds cut,cut-one-way,away --min-insync all ;;
-	R4 | FLOORS) echo --kinds pause,delay ;;
-	C2) echo --kinds clock,kill-both,kill ;;
-	DEDUP) echo --kinds cut-one-way,lossy,pause,kill ;;
-	FLUSH) echo --kinds kill,kill-both,away,promote --losing all ;;
-	*) echo --kinds kill,cut-one-way,lossy,delay,duplicate,promote,switchover ;;
+	R9 | GRANTED | C4) echo --kinds cut,cut-one-way,pause --min-insync 1 ;;
+	R10) echo --kinds cut,promote --min-insync 1 --crowd 1 ;;
+	TABLE) echo --kinds cut,cut-one-way --min-insync all ;;
+	FLOORS) echo --kinds pause,delay ;;
+	DEDUP) echo --kinds pause,lossy ;;
+	FLUSH) echo --kinds promote --min-insync all --losing all ;;
+	*) echo --kinds kill,cut-one-way,delay,duplicate,promote,switchover --crowd 0.6 ;;
 	esac
 }
 

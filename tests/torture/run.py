@@ -2,7 +2,7 @@
 """make torture: a real shop, many clients, and everything that can go wrong; then the proof that nobody was lied to.
 
     run.py [--seed N] [--duration SECONDS] [--rate N] [--clients N] [--kinds kill,cut,...] [--min-insync 1|all]
-           [--losing none|some|all] [--keep]
+           [--losing none|some|all] [--crowd SHARE] [--keep]
 
 Exit status: 0: nothing wrong; 1: a violation, or a shop that did not heal; 2: worthless, because faults went by with
 too few requests. What it found is in BUILD/torture/: a line in runs.jsonl, and for a failure a directory
@@ -23,7 +23,7 @@ import sys
 import time
 
 import report
-from nemesis import KINDS, ORDER, Nemesis
+from nemesis import CROWD, KINDS, ORDER, Nemesis
 from shop import BUILD, OFFSETS, TESTS, TortureStack, now
 from stack import wait_until
 
@@ -60,7 +60,7 @@ class Torture:
 
     def run(self):
         self.shop = TortureStack(self.options.seed, self.options.losing, BAZAR_NGINX_WORKERS=2)
-        self.nemesis = Nemesis(self.shop, self.options.seed, self.options.kinds)
+        self.nemesis = Nemesis(self.shop, self.options.seed, self.options.kinds, self.options.crowd)
         began = time.monotonic()
         try:
             self.choose_set()
@@ -241,6 +241,7 @@ def parse():
     parser.add_argument("--min-insync", choices=("1", "all"), default=None, help="default: by the seed")
     parser.add_argument("--losing", choices=("none", "some", "all"), default=None,
                         help="whose disks lose at kill -9 what was not synced; default: by the seed")
+    parser.add_argument("--crowd", type=float, default=CROWD, help="how often faults come thick and fast, 0 to 1")
     parser.add_argument("--planted", action="store_true", help="tell the first symptom; not a run to be added up")
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()

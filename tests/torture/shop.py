@@ -22,7 +22,7 @@ PORTS = range(21000, 29800, 400)
 # Whose disks lose what was not synced.
 LOSING = {"none": (), "some": ("catalog-1", "order-2"), "all": tuple(OFFSETS)}
 DISK_TEXT = 4088  # bytes of rules in a control file of tests/fault/disk_preload.c
-HEALTHY = {"lose_requests": 0, "lose_answers": 0, "delay": 0, "copies": 0, "late": 0}
+HEALTHY = {"lose_requests": 0, "lose_answers": 0, "reset": 0, "delay": 0, "copies": 0, "late": 0}
 
 
 def free_port():

@@ -7,13 +7,13 @@
  * requests and answers on. Told on stdin how each link behaves; answers "ok" to each line; ends
  * with it:
  *
- *     FROM TO lose-requests lose-answers delay copies late
+ *     FROM TO lose-requests lose-answers reset delay copies late
  *
- * lose-*: per cent that vanish; the asker then waits in vain, as on a cut cable. delay: at most so
- * many milliseconds, by chance, before a request goes on and again before its answer does; also
- * longer than the asker waits, so that old requests arrive after newer ones. copies: per cent of
- * requests that are delivered once more, at most `late` milliseconds later; that answer is
- * nobody's.
+ * lose-*: per cent that vanish; the asker then waits in vain, as on a cut cable, or with `reset` 1
+ * loses its connection at once, as when a router knows that there is no way. delay: at most so many
+ * milliseconds, by chance, before a request goes on and again before its answer does; also longer
+ * than the asker waits, so that old requests arrive after newer ones. copies: per cent of requests
+ * that are delivered once more, at most `late` milliseconds later; that answer is nobody's.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -46,7 +46,7 @@
 struct link {
 	unsigned from, to; /* offsets 0 to 15 */
 	int listener;
-	atomic_uint lose_requests, lose_answers, delay, copies, late;
+	atomic_uint lose_requests, lose_answers, reset, delay, copies, late;
 };
 
 static unsigned first; /* port of the replica with offset 0 */
@@ -243,12 +243,14 @@ struct connection {
 	int fd;
 };
 
-/* Until the asker gives up. */
-static void
-hold(int fd)
+/* Nothing more comes; the asker finds that out by itself, or is told. Always false. */
+static bool
+lose(struct link *l, int fd)
 {
 	struct pollfd gone = {.fd = fd, .events = POLLRDHUP};
-	poll(&gone, 1, HOLD_MS);
+	if (atomic_load(&l->reset) == 0)
+		poll(&gone, 1, HOLD_MS);
+	return false;
 }
 
 /* Pass one request and its answer on. False: the connection is over. */
@@ -258,18 +260,14 @@ pass(struct link *l, int fd, int *upstream, struct buf *request, struct buf *ans
 	if (!receive(fd, request, false))
 		return false;
 	sleep_ms(chance(atomic_load(&l->delay)));
-	if (chance(100) < atomic_load(&l->lose_requests)) {
-		hold(fd);
-		return false;
-	}
+	if (chance(100) < atomic_load(&l->lose_requests))
+		return lose(l, fd);
 	if (chance(100) < atomic_load(&l->copies))
 		copy(l, request);
 	bool answered = ask(l, upstream, request, answer);
 	sleep_ms(chance(atomic_load(&l->delay)));
-	if (chance(100) < atomic_load(&l->lose_answers)) {
-		hold(fd);
-		return false;
-	}
+	if (chance(100) < atomic_load(&l->lose_answers))
+		return lose(l, fd);
 	return answered && send_all(fd, answer);
 }
 
@@ -329,7 +327,7 @@ open_link(unsigned from, unsigned to)
 
 /* ---- Being told ---- */
 
-enum { FROM, TO, LOSE_REQUESTS, LOSE_ANSWERS, DELAY, COPIES, LATE, ORDER_WORDS };
+enum { FROM, TO, LOSE_REQUESTS, LOSE_ANSWERS, RESET, DELAY, COPIES, LATE, ORDER_WORDS };
 
 static bool
 take_order(const char *line)
@@ -348,6 +346,7 @@ take_order(const char *line)
 	struct link *l = &links[v[FROM] - 80][v[TO] - 80];
 	atomic_store(&l->lose_requests, (unsigned)v[LOSE_REQUESTS]);
 	atomic_store(&l->lose_answers, (unsigned)v[LOSE_ANSWERS]);
+	atomic_store(&l->reset, (unsigned)v[RESET]);
 	atomic_store(&l->delay, (unsigned)v[DELAY]);
 	atomic_store(&l->copies, (unsigned)v[COPIES]);
 	atomic_store(&l->late, (unsigned)v[LATE]);
