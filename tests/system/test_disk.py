@@ -496,7 +496,10 @@ class Damage(StackCase):
                 self.bought(shoppers, 20)
             finally:
                 self.close(shoppers)
-            self.assertEqual(shoppers.failed_reads[:3], [])
+            # What is being bought meanwhile may be refused, for want of a commit; nothing worse.
+            wrong = [(path, answer) for path, answer in shoppers.failed_reads
+                     if getattr(answer, "status", None) != 503]
+            self.assertEqual(wrong[:3], [])
             self.assertRegex(aside(self.stack, name)[-1], rf"^db\.aside-\d{{8}}T\d{{6}}\.\d{{3}}Z-{reason}$")
             self.assertEqual([status for status, _ in ends_of(self.stack, name) if status != 0],
                              [3] * (len(before) + 1))
