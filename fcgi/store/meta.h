@@ -6,8 +6,8 @@
 #define BAZAR_STORE_META_H
 
 #include "fcgi/store/tables.h"
-#include "replica/core/entry.h"
 #include "replica/core/core.h"
+#include "replica/core/entry.h"
 
 struct meta {
 	struct core_pledge pledge;
@@ -20,8 +20,8 @@ struct meta {
 int meta_load(struct tables *t, unsigned table, struct meta *out, struct trouble *trouble);
 
 /* Each writes one row within a transaction. */
-void meta_save_pledge(struct tables *t, DB_TXN *txn, unsigned table,
-    const struct core_pledge *pledge);
+void meta_save_pledge(
+    struct tables *t, DB_TXN *txn, unsigned table, const struct core_pledge *pledge);
 void meta_save_applied(struct tables *t, DB_TXN *txn, unsigned table, struct position applied);
 void meta_save_set(struct tables *t, DB_TXN *txn, unsigned table, const void *encoded, size_t len);
 void meta_save_partial(struct tables *t, DB_TXN *txn, unsigned table, uint64_t until);
