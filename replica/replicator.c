@@ -16,6 +16,7 @@
 /* Entries at once: enough to be worth it, and so that the log's end never waits long for its
  * beginning. */
 #define PRUNE_LEAST 100
+#define LOG_KEEP_MORE 100000 /* entries, for a replica that is getting them or the tables */
 #define PRUNE_MOST 2000
 
 /* ---- Status ---- */
@@ -151,7 +152,8 @@ request_ended(void *arg, uint32_t id, uint64_t request, int status, const struct
 static uint64_t
 keep_from(const struct replica *r, const struct core_status *s)
 {
-	uint64_t most = s->applied > 2 * r->log_keep ? s->applied - 2 * r->log_keep : 0;
+	uint64_t longest = r->log_keep + LOG_KEEP_MORE;
+	uint64_t most = s->applied > longest ? s->applied - longest : 0;
 	uint64_t from = s->applied > r->log_keep ? s->applied - r->log_keep : 0;
 	for (unsigned i = 0; i < s->peer_count; i++) {
 		uint64_t has = s->peers[i].loading ? 0 : s->peers[i].last.seq;

@@ -89,6 +89,8 @@ peer_send(struct core *c, struct peer *p)
 	p->request = m != NULL ? ++c->last_request : 0;
 	p->sent_at = c->now;
 	p->due = c->now + (m != NULL ? CORE_ATTEMPT_MS : CORE_HEARTBEAT_MS);
+	if (m == NULL && c->applying)
+		p->due = c->now; /* it may wait for the tables only, and under load most steps apply */
 	if (m == NULL)
 		return;
 	m->request = p->request;
