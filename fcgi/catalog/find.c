@@ -205,27 +205,41 @@ struct candidate {
 	struct words words;
 };
 
-/* False: no more rows may be read, the window ends here. */
+/* One more look at a row. False: there were enough, the window ends here. */
+static bool
+may_look(struct search *s, const struct candidate *c)
+{
+	if (s->left == 0)
+		s->until = c->id;
+	else
+		s->left--;
+	return s->until != c->id;
+}
+
+/* False: as may_look. */
 static bool
 read_candidate(struct search *s, struct candidate *c)
 {
 	if (c->has_row)
 		return true;
-	if (s->left == 0) {
-		s->until = c->id;
+	if (!may_look(s, c))
 		return false;
-	}
-	s->left--;
 	c->has_row = true;
 	if (!catalog_book(s->v, c->id, &c->book))
 		log_fatal("catalog: the index knows a book that does not exist");
 	return true;
 }
 
-/* What the book's own words say, where the list does not reach. False: as read_candidate. */
+/* The score of one word where its list does not reach: the whole word is looked up in the index;
+ * for a beginning, the book's own words tell. False: as may_look. */
 static bool
-score_by_row(struct search *s, struct candidate *c, const struct postings *p, unsigned *score)
+score_beyond(struct search *s, struct candidate *c, const struct postings *p, unsigned *score)
 {
+	if (!may_look(s, c))
+		return false;
+	*score = postings_look_up(p, s->v, c->id);
+	if (*score > 0 || !p->open)
+		return true;
 	if (!read_candidate(s, c))
 		return false;
 	if (!c->has_words)
@@ -235,28 +249,39 @@ score_by_row(struct search *s, struct candidate *c, const struct postings *p, un
 	return true;
 }
 
-/* False: the window ends here. */
+/* Whether all words match, then with the score. False: as may_look. */
+static bool
+score_words(struct search *s, struct terms *t, struct candidate *c, bool *match)
+{
+	*match = true;
+	for (size_t i = 0; *match && i < t->count; i++) {
+		struct postings *p = &t->list[i];
+		unsigned score = postings_score(p, c->id);
+		bool beyond = score == 0 && c->id >= p->known && p != t->driver;
+		if (beyond && !score_beyond(s, c, p, &score))
+			return false;
+		*match = score > 0;
+		c->score += score;
+	}
+	return true;
+}
+
+/* False: as may_look. */
 static bool
 consider(struct search *s, struct terms *t, struct candidate *c)
 {
-	for (size_t i = 0; i < t->count; i++) {
-		struct postings *p = &t->list[i];
-		unsigned score = postings_score(p, c->id);
-		if (score == 0 && c->id >= p->known && p != t->driver &&
-		    !score_by_row(s, c, p, &score))
-			return false;
-		if (score == 0)
-			return true;
-		c->score += score;
-	}
-	if (needs_row(s->f)) {
+	bool match;
+	if (!score_words(s, t, c, &match))
+		return false;
+	if (match && needs_row(s->f)) {
 		if (!read_candidate(s, c))
 			return false;
-		if (!passes(s->f, &c->book) || !is_of_topic(s->f, &c->book))
-			return true;
+		match = passes(s->f, &c->book) && is_of_topic(s->f, &c->book);
 	}
-	struct hit hit = make_hit(s->f->sort, c->id, c->score, &c->book);
-	add_hit(s, &hit);
+	if (match) {
+		struct hit hit = make_hit(s->f->sort, c->id, c->score, &c->book);
+		add_hit(s, &hit);
+	}
 	return true;
 }
 

@@ -2,10 +2,10 @@
  * Looking through all books: words, filters, an order, page by page.
  *
  * WORK. A request looks at a bounded part of what there is: FIND_SCAN postings a word, FIND_FETCH
- * books that only their rows can tell about, FIND_ROWS books when there are no words. When that is
- * not enough, what was looked at is a window of ids: its matches are given in their order, and the
- * next window follows when it is exhausted. So every page costs the same, all pages together have
- * every match once, and up to a window's size the order is exact.
+ * rows of books that the postings do not tell enough about, FIND_ROWS books when there are no
+ * words. When that is not enough, what was looked at is a window of ids: its matches are given in
+ * their order, and the next window follows when it is exhausted. So every page costs the same, all
+ * pages together have every match once, and up to a window's size the order is exact.
  *
  * One thing stays incomplete: of a last word of which only the beginning is known, and that stands
  * alone, the FIND_SCAN first postings of the words that begin so, in the alphabet.
@@ -17,7 +17,7 @@
 
 #define FIND_WORDS 16   /* different words looked for; further ones are ignored */
 #define FIND_SCAN 16384 /* postings */
-#define FIND_FETCH 4096 /* books */
+#define FIND_FETCH 4096 /* rows */
 #define FIND_ROWS 16384 /* books */
 #define FIND_KEY 32     /* bytes a title is ordered by */
 #define FIND_PLACE_MAX (16 + FIND_KEY)

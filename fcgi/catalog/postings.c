@@ -33,13 +33,20 @@ add(struct postings *p, uint64_t id, unsigned value)
 	p->list[p->count++] = id << SCORE_BITS | value;
 }
 
+static void
+take_row(const uint8_t *key, size_t key_len, const uint8_t *value, size_t value_len,
+    struct index_row *row)
+{
+	if (!index_row(key, key_len, value, value_len, row))
+		log_fatal("catalog: a row of the index is damaged");
+}
+
 static bool
 read_row(void *arg, const uint8_t *key, size_t key_len, const uint8_t *value, size_t value_len)
 {
 	struct reading *r = arg;
 	struct index_row row;
-	if (!index_row(key, key_len, value, value_len, &row))
-		log_fatal("catalog: a row of the index is damaged");
+	take_row(key, key_len, value, value_len, &row);
 	bool whole = row.word_len == r->len;
 	if (row.word_len < r->len || memcmp(row.word, r->p->word, r->len) != 0 ||
 	    (!whole && !r->p->open))
@@ -110,6 +117,24 @@ postings_score(struct postings *p, uint64_t id)
 	return p->at < p->count && posting_id(p->list[p->at]) == id
 		   ? (unsigned)(p->list[p->at] & ((1 << SCORE_BITS) - 1))
 		   : 0;
+}
+
+unsigned
+postings_look_up(const struct postings *p, const struct view *v, uint64_t id)
+{
+	struct buf key = {0}, value = {0};
+	struct index_row row;
+	unsigned found = 0;
+	index_key(&key, p->word, id / INDEX_BLOCK);
+	if (v->get(v->ctx, TABLE_WORD, key.data, key.len, &value)) {
+		take_row(key.data, key.len, value.data, value.len, &row);
+		for (size_t i = 0; i < row.count; i++)
+			if (index_posting_id(&row, i) == id)
+				found = score(index_posting_weight(&row, i), true);
+	}
+	buf_free(&key);
+	buf_free(&value);
+	return found;
 }
 
 unsigned

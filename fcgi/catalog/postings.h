@@ -34,9 +34,10 @@ posting_id(uint64_t posting)
 /* The score of `id`, 0: it is not there. To be asked by ascending ids. */
 unsigned postings_score(struct postings *p, uint64_t id);
 
-/* What a match of the word with those of a book is worth; 0: there is none. For ids from `known`
- * on.
+/* For ids from `known` on, where the list says nothing: what a match is worth of the whole word,
+ * read from the index anew; of the word as it is looked for, with a book's words. 0: there is none.
  */
+unsigned postings_look_up(const struct postings *p, const struct view *v, uint64_t id);
 unsigned postings_score_book(const struct postings *p, const struct words *words);
 
 #endif

@@ -99,7 +99,7 @@ static bool
 fold_ascii(const char *text, utf8proc_uint8_t *out, size_t size)
 {
 	size_t i = 0;
-	for (; text[i] != '\0' && i < size - 1; i++) {
+	for (; i < size - 1 && text[i] != '\0'; i++) {
 		if (!isascii(text[i]))
 			return false;
 		out[i] = (utf8proc_uint8_t)tolower(text[i]);

@@ -25,6 +25,19 @@ check_import(const uint8_t *data, size_t size)
 	free(books);
 }
 
+static void
+check_book(const uint8_t *data, size_t size)
+{
+	struct book b;
+	const char *why = NULL;
+	if (body_book(data, size, &b, &why) != BODY_FINE) {
+		assert(why != NULL);
+		return;
+	}
+	b.id = b.id == 0 ? 1 : b.id;
+	assert(book_problem(&b) == NULL);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -51,6 +64,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 'c':
 		if (body_invalidation(body, size - 1, &invalidation, &why) == BODY_FINE)
 			assert(invalidation.topic_count <= INVALIDATION_TOPICS);
+		break;
+	case 'k':
+		check_book(body, size - 1);
 		break;
 	case 'i':
 		check_import(body, size - 1);

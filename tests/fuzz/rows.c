@@ -1,10 +1,12 @@
 /*
  * What comes out of a log or table that may be damaged: effects, rows, operations, answers. The
  * first byte says which.
- * fuzzes: fcgi/store/effect.c fcgi/catalog/rows.c fcgi/catalog/operation.c fcgi/base/buf.c
+ * fuzzes: fcgi/store/effect.c fcgi/catalog/rows.c fcgi/catalog/index.c fcgi/catalog/operation.c
+ * fcgi/base/buf.c
  */
 #include <string.h>
 
+#include "fcgi/catalog/index.h"
 #include "fcgi/catalog/operation.h"
 #include "fcgi/catalog/rows.h"
 #include "fcgi/order/order.h"
@@ -47,6 +49,22 @@ check_rows(const uint8_t *data, size_t size)
 	c = cur_make(data, size);
 	if (operation_decode(&c, &number, &answer))
 		assert(answer.bytes + answer.len <= data + size);
+	c = cur_make(data, size);
+	counter_decode(&c, &number);
+}
+
+/* The first byte says how long the key is. */
+static void
+check_index(const uint8_t *data, size_t size)
+{
+	struct index_row row;
+	size_t key = size > 0 && data[0] < size ? data[0] : 0;
+	if (!index_row(data + 1, key, data + 1 + key, size > 0 ? size - 1 - key : 0, &row))
+		return;
+	assert(row.word == data + 1 && row.word_len > 0);
+	assert(row.postings + row.count == data + size);
+	for (size_t i = 0; i < row.count; i++)
+		assert(index_posting_id(&row, i) - row.first < INDEX_BLOCK);
 }
 
 static void
@@ -73,6 +91,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 'r':
 		check_rows(data + 1, size - 1);
+		break;
+	case 'x':
+		check_index(data + 1, size - 1);
 		break;
 	case 'o':
 		check_operation(data + 1, size - 1);

@@ -124,10 +124,10 @@ test_words_are_bounded(void)
 	CU_ASSERT_EQUAL(words.count, WORDS_TITLE + 2);
 	CU_ASSERT_PTR_NOT_NULL(words_find(&words, "author"));
 	/* 12 letters of two bytes; no half of one. */
-	memset(text, 0, sizeof(text));
-	for (int i = 0; i < 40; i++)
-		memcpy(text + 1 + 2 * i, "\xc3\xb8", 2);
 	text[0] = 'o';
+	text[1] = '\0';
+	for (int i = 0; i < 40; i++)
+		strcat(text, "\xc3\xb8");
 	words_of_text(text, 5, &words);
 	CU_ASSERT_EQUAL(strlen(words.word[0].text), WORD_SIZE - 2);
 }
@@ -485,7 +485,7 @@ open_warehouse(void)
 			snprintf(title, sizeof(title), "Common book n%llu",
 			    (unsigned long long)(id + i));
 			books[i] =
-			    make_book(id + i, title, "Everybody", 1 + (int64_t)(id + i) % 7, 1);
+			    make_book(id + i, title, "Everybody", (int64_t)(1 + (id + i) % 7), 1);
 		}
 		put(books, CATALOG_IMPORT_MAX);
 	}
