@@ -36,7 +36,8 @@ set_of_term(struct core *c)
 	return s;
 }
 
-/* With loss: what only others had is given up, so this is another history. */
+/* With loss: what only others had is given up, so this is another history. The process may have
+ * given the one before its name, so the epoch goes into it. */
 static void
 name_history(struct core *c)
 {
@@ -46,6 +47,9 @@ name_history(struct core *c)
 		return;
 	c->pledge.formerly = c->pledge.incarnation;
 	c->pledge.incarnation = c->incarnation_if_new;
+	for (unsigned i = 0; !founding && i < sizeof(uint32_t); i++)
+		c->pledge.incarnation.bytes[15 - i] ^=
+		    (uint8_t)(c->pledge.promised.counter >> (8 * i));
 	act_save(c);
 	act(c, ACT_FLUSH);
 }
