@@ -165,16 +165,47 @@ remove_one(struct world *w, struct node *primary)
 	give(w, primary, c);
 }
 
+/* Of those that run, the one that would lose the most. */
+static struct node *
+worst_node(struct world *w)
+{
+	struct node *worst = NULL;
+	for (unsigned i = 0; i < w->mood.nodes; i++) {
+		struct node *n = &w->nodes[i];
+		const struct store *s = &n->disk.live;
+		if (n->core == NULL || s->log_len == 0 || s->partial_until != 0)
+			continue;
+		if (worst == NULL || s->log_len < worst->disk.live.log_len)
+			worst = n;
+	}
+	return worst;
+}
+
+/* Loss is accepted where the others can't be reached. */
+static void
+promote_with_loss(struct world *w)
+{
+	struct core_command c = {.kind = COMMAND_PROMOTE, .accept_data_loss = true};
+	struct node *n = worst_node(w);
+	if (n == NULL)
+		return;
+	for (unsigned i = 1; i <= w->mood.nodes; i++)
+		w->cut[i][n->id] = w->cut[n->id][i] = true;
+	give(w, n, c);
+}
+
 static void
 promote(struct world *w)
 {
 	struct node *n = any_node(w);
 	struct core_command c = {.kind = COMMAND_PROMOTE};
+	if (w->mood.losses && !w->admin.loss_accepted && random_chance(&w->random, 300)) {
+		promote_with_loss(w);
+		return;
+	}
 	if (n->core == NULL)
 		return;
 	c.primary_stopped = make_stopped(w, n);
-	if (w->mood.losses && !w->admin.loss_accepted && random_chance(&w->random, 300))
-		c.accept_data_loss = true;
 	give(w, n, c);
 }
 
