@@ -116,7 +116,8 @@ static bool
 all_promised(struct core *c, const struct set *s)
 {
 	for (uint32_t i = 0; i < s->count; i++) {
-		if (!promised(c, s->member[i].id, false))
+		uint32_t id = s->member[i].id;
+		if (!promised(c, id, false) && !members_given_up(c, id))
 			return false;
 	}
 	return true;

@@ -183,6 +183,11 @@ take_out(struct core *c, struct set *next)
 {
 	struct set_member *m = set_find(next, c->command.id);
 
+	/* It was taken out, and its word is waited for. */
+	if (m == NULL && c->command.lost && set_find(&c->applied_set, c->command.id) != NULL) {
+		next->forced = true;
+		return TOLD_DONE;
+	}
 	if (m == NULL || m->id == c->self)
 		return TOLD_INVALID;
 	struct peer *p = peer_find(c, m->id);
