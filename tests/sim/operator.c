@@ -253,9 +253,11 @@ static void
 remove_gone(struct world *w, struct node *primary)
 {
 	struct core_status s = node_status(primary);
-	for (uint32_t i = 0; i < s.set.count; i++) {
-		const struct node *n = world_node(w, s.set.member[i].id);
-		if (!n->gone)
+	for (unsigned i = 0; i < w->mood.nodes; i++) {
+		const struct node *n = &w->nodes[i];
+		bool counts = set_find(&s.set, n->id) != NULL ||
+			      set_find(&w->oracle.table.set, n->id) != NULL;
+		if (!n->gone || !counts)
 			continue;
 		give(w, primary,
 		    (struct core_command){.kind = COMMAND_REMOVE, .id = n->id, .lost = true});
@@ -271,7 +273,7 @@ replace_primary(struct world *w)
 	for (unsigned i = 0; i < w->mood.nodes; i++) {
 		struct node *n = &w->nodes[i];
 		const struct store *s = &n->disk.live;
-		if (n->core == NULL || s->partial_until != 0 || !oracle_current(n))
+		if (n->core == NULL || s->partial_until > s->log_len || !oracle_current(n))
 			continue;
 		if (best == NULL || position_compare(disk_end(s), disk_end(&best->disk.live)) > 0)
 			best = n;
