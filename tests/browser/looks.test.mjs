@@ -41,6 +41,7 @@ for (const size of Object.keys(SIZES)) {
 					await v.goto(path);
 					await page.getByRole('heading', { level: 1 }).first().waitFor();
 					await page.waitForLoadState('networkidle');
+					await page.waitForFunction(() => !document.querySelector('.waiting'));
 					await look(v, `${name}-${size}-${scheme}`);
 				}
 			}));

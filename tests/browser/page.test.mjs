@@ -263,6 +263,25 @@ describe('trouble behind the counter', () => {
 	}));
 });
 
+describe('the operator', () => {
+	it('sees a replica that is silent, and empties the cache', () => visit({}, async (v, page) => {
+		await v.goto('/operations');
+		await v.notice('All replicas are well.');
+		assert.equal(await page.locator('.replica').count(), 4);
+		const silent = await shop.pid('order-2');
+		process.kill(silent, 'SIGSTOP');
+		try {
+			await v.notice(/of 4 replicas need a look/); // the primary too: it cannot write without it
+			await page.locator('.replica', { hasText: 'order-2' }).getByText('Does not answer').waitFor();
+		} finally {
+			process.kill(silent, 'SIGCONT');
+		}
+		await v.notice('All replicas are well.');
+		await v.button('Empty the cache').click();
+		await page.getByText('answers were removed.').waitFor();
+	}));
+});
+
 describe('ten thousand books', { skip: !existsSync(GOODBOOKS) && 'the books are not here' }, () => {
 	before(() => shop.command('bazarctl', 'import', '--replace', GOODBOOKS));
 

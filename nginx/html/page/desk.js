@@ -53,14 +53,15 @@ function Part({ part }) {
 
 // ---- Lists ----
 
+// `head`: names of columns, each with the classes of its cells; `figure`: numbers, `extra`: not on a phone.
 function Table({ name, head, rows }) {
 	return html`<div class="table" role="region" aria-label=${name} tabindex="0"><table>
-		<thead><tr>${head.map((text) => html`<th scope="col" class=${/Price|Stock|Copies|Total|Number/.test(text) ? 'figure' : text === 'Topic' ? 'extra' : ''}>${text}</th>`)}</tr></thead>
+		<thead><tr>${Object.entries(head).map(([text, classes]) => html`<th scope="col" class=${classes}>${text}</th>`)}</tr></thead>
 		<tbody>${rows}</tbody></table></div>`;
 }
 
-const BookRows = ({ books, name }) => html`<${Table} name=${name} head=${['Number', 'Title', 'Topic', 'Price', 'Stock']} rows=${books.map((b) => html`
-	<tr key=${b.id}><td class="figure">${b.id}</td><td><a href=${`/desk/${b.id}`}>${b.title}</a></td><td class="extra">${b.topic}</td>
+const BookRows = ({ books, name }) => html`<${Table} name=${name} head=${{ Number: 'figure extra', Title: '', Topic: 'extra', Price: 'figure', Stock: 'figure' }} rows=${books.map((b) => html`
+	<tr key=${b.id}><td class="figure extra">${b.id}</td><td><a href=${`/desk/${b.id}`}>${b.title}</a></td><td class="extra">${b.topic}</td>
 	<td class="figure">${money(b.price, b.currency)}</td><td class=${`figure ${b.quantity <= LOW ? 'few' : ''}`}>${b.quantity.toLocaleString('en')}</td></tr>`)} />`;
 
 function Find() {
@@ -107,7 +108,7 @@ function Orders() {
 	const list = useData(`/orders?limit=${PAGE}`, LIVE_MS);
 	if (!list.data) return list.error ? html`<${Failure} error=${list.error} retry=${list.reload} />` : html`<${Waiting} what="Fetching orders" />`;
 	if (list.data.length === 0) return html`<p class="tally">No order yet.</p>`;
-	return html`<${Pages} key=${list.next} first=${list}>${(rows) => html`<${Table} name="Orders" head=${['Ordered', 'Book', 'Copies', 'Total', 'Status', 'Order']} rows=${rows.map((o) => html`
+	return html`<${Pages} key=${list.next} first=${list}>${(rows) => html`<${Table} name="Orders" head=${{ Ordered: '', Book: '', Copies: 'figure', Total: 'figure', Status: '', Order: '' }} rows=${rows.map((o) => html`
 		<tr key=${o.order_id}><td>${when(o.created_at)}</td><td><a href=${`/desk/${o.book_id}`}>${o.title ?? `Book ${o.book_id}`}</a></td>
 		<td class="figure">${o.quantity}</td><td class="figure">${o.total === null ? '–' : money(o.total, o.currency)}</td>
 		<td>${STATUS[o.status]}</td><td><a class="order-number" href=${orderPath(o.order_id)} aria-label=${`Order ${o.order_id}`}>${o.order_id.slice(0, 8)}</a></td></tr>`)} />`}<//>`;
