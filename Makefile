@@ -263,17 +263,17 @@ check-readme: all
 	@if test -x tests/readme/run; then BUILD=$(B) tests/readme/run; fi
 
 # The checker's own tests, then a run of two minutes.
-check-torture: all $(TORTURE)
+check-torture: all $(TORTURE) $(DISKS)
 	$(B)/tests/torture-checker-test
 	BUILD=$(B) python3 tests/torture/run.py --duration 100
 
 # SEED=n repeats a run's choices; DURATION in seconds. Many runs are added up by tests/torture/sum.
 DURATION = 600
-torture: all $(TORTURE)
+torture: all $(TORTURE) $(DISKS)
 	BUILD=$(B) python3 tests/torture/run.py --duration $(DURATION) $(if $(SEED),--seed $(SEED))
 
 # Workers that lack one safeguard each: every one must be noticed by what it does.
-torture-planted: all $(TORTURE)
+torture-planted: all $(TORTURE) $(DISKS)
 	BUILD=$(B) tests/torture/planted.sh
 
 # Sanitizers write what they find beside the tests, because a worker's own words go to its log.
