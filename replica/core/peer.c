@@ -90,7 +90,8 @@ peer_send(struct core *c, struct peer *p)
 	p->sent_at = c->now;
 	p->due = c->now + (m != NULL ? CORE_ATTEMPT_MS : CORE_HEARTBEAT_MS);
 	if (m == NULL && c->applying)
-		p->due = c->now; /* it may wait for the tables only, and under load most steps apply */
+		p->due =
+		    c->now; /* it may wait for the tables only, and under load most steps apply */
 	if (m == NULL)
 		return;
 	m->request = p->request;
