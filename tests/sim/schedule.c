@@ -144,6 +144,12 @@ schedule_can_spare(struct world *w, const struct node *n)
 	const struct oracle *o = &w->oracle;
 	if (o->committed_count == 0 || !enough_left(w, &o->table.set, n))
 		return false;
+	/* A smaller min may be on its way: then one store at a time. */
+	for (unsigned i = 0; w->admin.min_may_change && i < w->mood.nodes; i++) {
+		if (&w->nodes[i] != n && is_lost(&w->nodes[i]) &&
+		    set_find(&o->table.set, i + 1) != NULL)
+			return false;
+	}
 	for (unsigned i = 0; i < w->mood.nodes; i++) {
 		const struct node *m = &w->nodes[i];
 		struct set space;
