@@ -153,15 +153,14 @@ write_file(const struct stack *stack, const char *name, const char *format, ...)
 static unsigned
 read_port(const struct stack *stack)
 {
-	char path[STACK_PATH];
-	unsigned port = 0;
+	char path[STACK_PATH], line[32] = "";
 	stack_path(path, stack->run, "port");
 	FILE *file = fopen(path, "re");
-	if (file != NULL && fscanf(file, "%u", &port) != 1)
-		port = 0;
+	if (file != NULL && fgets(line, sizeof(line), file) == NULL)
+		line[0] = '\0';
 	if (file != NULL)
 		fclose(file);
-	return port;
+	return (unsigned)strtoul(line, NULL, 10);
 }
 
 /* Replicas of this host move with the stack's port. */
