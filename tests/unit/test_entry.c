@@ -185,7 +185,7 @@ test_messages_that_make_no_sense(void)
 	m.request = 0;
 	expect_refused(&m);
 	m = make_message(NULL, 0);
-	m.kind = MSG_APPENDED + 1;
+	m.kind = MSG_HANDED + 1;
 	expect_refused(&m);
 	entry_free(entries[0]);
 }

@@ -1,0 +1,16 @@
+/* The unit tests' program is no service: its shop needs no first contents. */
+#include "fcgi/service.h"
+
+bool
+service_seeded(const struct view *tables)
+{
+	(void)tables;
+	return true;
+}
+
+int
+service_seed(const struct worker *w, struct buf *args, uint8_t *kind)
+{
+	(void)w, (void)args, (void)kind;
+	return -1;
+}
