@@ -30,6 +30,30 @@ trace_command(const struct world *w, const struct node *n, const struct core_com
 	    c->primary_stopped ? ", primary stopped" : "");
 }
 
+/* The node file is kept up to date, so that a replica that has lost its store asks everybody. */
+static void
+write_down(struct world *w, uint32_t id)
+{
+	struct set *file = &w->first;
+	if (set_find(file, id) != NULL)
+		return;
+	struct set_member *m = &file->member[file->count++];
+	m->id = id;
+	m->in_sync = true;
+	node_address(id, m->address);
+	file->min = file->count;
+}
+
+/* Whoever is to lead writes its own members down. */
+static void
+write_down_members(struct world *w, const struct node *n)
+{
+	struct set space;
+	const struct set *s = disk_set(&n->disk.live, &space);
+	for (uint32_t i = 0; s != NULL && i < s->count; i++)
+		write_down(w, s->member[i].id);
+}
+
 static void
 give(struct world *w, struct node *n, struct core_command command)
 {
@@ -48,6 +72,8 @@ give(struct world *w, struct node *n, struct core_command command)
 		o->may_lead |= 1u << (command.kind == COMMAND_PROMOTE ? n->id : command.id);
 		w->forgetful = true;
 	}
+	if (command.kind == COMMAND_PROMOTE)
+		write_down_members(w, n);
 	o->loss_accepted |= command.accept_data_loss;
 	if (w->trace)
 		trace_command(w, n, &command);
@@ -112,20 +138,6 @@ static struct node *
 any_node(struct world *w)
 {
 	return &w->nodes[random_below(&w->random, w->mood.nodes)];
-}
-
-/* The node file is kept up to date, so that a replica that has lost its store asks everybody. */
-static void
-write_down(struct world *w, uint32_t id)
-{
-	struct set *file = &w->first;
-	if (set_find(file, id) != NULL)
-		return;
-	struct set_member *m = &file->member[file->count++];
-	m->id = id;
-	m->in_sync = true;
-	node_address(id, m->address);
-	file->min = file->count;
 }
 
 static void
