@@ -1,4 +1,5 @@
 /* Words, and looking through all books: against a search that reads every book, on a real store. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -482,8 +483,7 @@ open_warehouse(void)
 	open_shelves();
 	for (uint64_t id = 1; id <= MANY; id += CATALOG_IMPORT_MAX) {
 		for (uint64_t i = 0; i < CATALOG_IMPORT_MAX; i++) {
-			snprintf(title, sizeof(title), "Common book n%llu",
-			    (unsigned long long)(id + i));
+			snprintf(title, sizeof(title), "Common book n%" PRIu64, id + i);
 			books[i] =
 			    make_book(id + i, title, "Everybody", (int64_t)(1 + (id + i) % 7), 1);
 		}
