@@ -121,7 +121,10 @@ may_read_until(const struct core *c)
 			return 0;
 		return c->leases ? promised_by(c, c->set.min - 1) : UINT64_MAX;
 	}
-	if (c->phase != CORE_IN_SYNC || !set_in_sync(&c->set, c->self))
+	/* A set that is not committed yet may come to nothing, and its new member be unknown to
+	 * whoever is primary next. */
+	if (c->phase != CORE_IN_SYNC || !set_in_sync(&c->set, c->self) ||
+	    !set_in_sync(&c->applied_set, c->self))
 		return 0;
 	return c->leases ? c->lease_until : UINT64_MAX;
 }

@@ -60,6 +60,7 @@ load_request(struct core *c, struct peer *p)
 	m->until = l->until;
 	m->rows = l->rows.data;
 	m->rows_len = l->rows.len;
+	m->granted = p->last.seq;
 	return m;
 }
 
@@ -109,18 +110,20 @@ take_chunk(struct core *c, const struct message *m)
 	act(c, ACT_FLUSH);
 }
 
-/* Into an empty store only: one that holds anything is set aside first. */
+/* Into an empty store only: one that holds anything is set aside first, if the primary knows what
+ * it holds. */
 void
 load_take(struct core *c, const struct message *m)
 {
 	bool begun = c->loaded != 0 || c->last.seq != 0;
+	bool known = m->granted == c->last.seq && !lease_overtaken(c, m);
 	bool same = c->loaded != 0 && position_equal(c->load_base, m->prev);
 
 	if (m->peer_boot != c->boot || !empty_may_join(c)) {
 		act_reply(c, m, VERDICT_GAP); /* it may be meant for what was here before */
 	} else if (same && m->chunk == c->loaded) {
 		act_reply(c, m, VERDICT_OK);
-	} else if (m->chunk == 1 && begun && !lease_overtaken(c, m)) {
+	} else if (m->chunk == 1 && begun && known) {
 		act_abandon(c);
 	} else if (m->chunk == c->loaded + 1 && (same || !begun) && c->last.seq == 0) {
 		take_chunk(c, m);

@@ -52,7 +52,8 @@ struct message {
 	struct position last;   /* end of the sender's log */
 	struct position commit; /* last committed entry the sender knows */
 	uint64_t granted;       /* APPEND: the request whose answer was last had: from when the
-				   receiver sent that, it may read for a lease; 0: no lease */
+				   receiver sent that, it may read for a lease; 0: no lease.
+				   LOAD: where the receiver's log ends, as it last said */
 	uint32_t chunk;         /* LOAD, LOADED: from 1 */
 	uint64_t until; /* LOAD: tables are exact once this seq is applied; 0: more to come */
 	struct set set;

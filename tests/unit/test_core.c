@@ -1164,11 +1164,12 @@ test_what_is_pruned_is_loaded(void)
 }
 
 static void
-load(struct rig *r, uint32_t chunk, uint64_t until)
+load(struct rig *r, uint32_t chunk, uint64_t until, uint64_t end)
 {
 	struct message m = request(MSG_LOAD, 3, (struct position){{2, 1}, 5});
 	m.chunk = chunk;
 	m.until = until;
+	m.granted = end;
 	m.set = set_of(2, 2);
 	m.rows = (uint8_t *)"row";
 	m.rows_len = 3;
@@ -1180,23 +1181,25 @@ test_an_empty_store_is_loaded(void)
 {
 	struct rig *r = backup_new(0, 0);
 	tick(r, 1000);
-	load(r, 1, 0);
+	load(r, 1, 0, 0);
 	CU_ASSERT_STRING_EQUAL(did(r), "SAVE FLUSH LOAD FLUSH SEND");
 	CU_ASSERT_EQUAL(phase(r), CORE_LOADING);
-	load(r, 1, 0); /* doubled */
+	load(r, 1, 0, 0); /* doubled */
 	CU_ASSERT_STRING_EQUAL(did(r), "SEND");
 	CU_ASSERT_EQUAL(sent(r)->verdict, VERDICT_OK);
-	load(r, 3, 0); /* one is missing */
+	load(r, 3, 0, 0); /* one is missing */
 	CU_ASSERT_EQUAL(sent(r)->verdict, VERDICT_GAP);
-	load(r, 2, 6);
+	load(r, 2, 6, 0);
 	CU_ASSERT_STRING_EQUAL(did(r), "LOAD LOADED SAVE FLOOR_ALL FLUSH SEND");
 	CU_ASSERT_EQUAL(phase(r), CORE_LOADING); /* until entry 6 is applied */
 	CU_ASSERT_EQUAL(status(r).partial_until, 6);
 	CU_ASSERT_EQUAL(status(r).last.seq, 5);
 	rig_free(r);
 	r = backup_new(2, 2); /* one that holds something is set aside first */
-	load(r, 1, 0);
-	CU_ASSERT_STRING_EQUAL(did(r), "SAVE FLUSH ABANDON");
+	load(r, 1, 0, 0); /* which is old news */
+	CU_ASSERT_EQUAL(sent(r)->verdict, VERDICT_GAP);
+	load(r, 1, 0, 2);
+	CU_ASSERT_STRING_EQUAL(did(r), "ABANDON");
 	rig_free(r);
 }
 
