@@ -169,7 +169,7 @@ is_safe(struct core *c, const struct set *s)
 static bool
 holds_before(struct core *c, const struct set *s, bool (*holds)(struct core *, const struct set *))
 {
-	bool certain = s != &c->set || s->forced || s->min >= c->applied_set.min;
+	bool certain = s != &c->set || s->forced || !set_weaker(s, &c->applied_set);
 
 	return certain || holds(c, &c->applied_set);
 }

@@ -125,12 +125,14 @@ take_back(struct core *c, struct set *next)
 	return changed;
 }
 
+/* Everybody must know of it (set_weaker), so nobody may be away. */
 static bool
 take_in_learner(struct core *c, struct set *next)
 {
 	const struct peer *p = c->learner != 0 ? peer_find(c, c->learner) : NULL;
 
-	if (p == NULL || !caught_up(c, p) || next->count == SET_MEMBERS_MAX)
+	if (p == NULL || set_degraded(&c->set) || !caught_up(c, p) ||
+	    next->count == SET_MEMBERS_MAX)
 		return false;
 	struct set_member *m = &next->member[next->count++];
 	*m = (struct set_member){.id = c->learner, .in_sync = true};

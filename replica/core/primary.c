@@ -140,7 +140,7 @@ primary_in_flight(const struct core *c)
 bool
 primary_needs(const struct core *c, uint32_t id)
 {
-	bool lowers = c->set.min < c->applied_set.min && !c->set.forced;
+	bool lowers = set_weaker(&c->set, &c->applied_set) && !c->set.forced;
 
 	return set_in_sync(&c->set, id) || (lowers && set_in_sync(&c->applied_set, id));
 }

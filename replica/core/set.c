@@ -49,6 +49,15 @@ set_quorum(const struct set *s)
 	return s->count - s->min + 1;
 }
 
+bool
+set_weaker(const struct set *next, const struct set *before)
+{
+	uint32_t added = 0;
+	for (uint32_t i = 0; i < next->count; i++)
+		added += set_find(before, next->member[i].id) == NULL;
+	return next->min < before->min + added;
+}
+
 void
 set_raise_min(struct set *s)
 {

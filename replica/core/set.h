@@ -40,6 +40,9 @@ bool set_degraded(const struct set *s);
 bool set_needs_leases(const struct set *s);
 /* How many logs a promotion must see to miss no committed entry (R10). */
 uint32_t set_quorum(const struct set *s);
+/* `next` can commit without what a promotion by the logs of `before` might read: min is smaller, or
+ * a new member counts towards the same min. So all of `before` must know of it first. */
+bool set_weaker(const struct set *next, const struct set *before);
 /* What min should be: wanted, or all, but not more than are in sync. Never below what it is. */
 void set_raise_min(struct set *s);
 
