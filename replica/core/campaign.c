@@ -158,8 +158,8 @@ is_safe(struct core *c, const struct set *s)
 		uint32_t id = s->member[i].id;
 		others &= id == s->primary || promised(c, id, false) || members_given_up(c, id);
 	}
-	bool stopped =
-	    promised(c, s->primary, false) || set_needs_leases(s) || c->promotion.primary_stopped;
+	bool stopped = promised(c, s->primary, false) || set_needs_leases(s) ||
+		       c->promotion.primary_stopped || members_given_up(c, s->primary);
 	return stopped && logs >= set_quorum(s) && (logs >= s->min || others);
 }
 

@@ -281,6 +281,7 @@ remove_gone(struct world *w, struct node *primary)
 static void
 replace_primary(struct world *w)
 {
+	const struct admin *o = &w->admin;
 	struct node *best = NULL;
 	for (unsigned i = 0; i < w->mood.nodes; i++) {
 		struct node *n = &w->nodes[i];
@@ -300,7 +301,8 @@ replace_primary(struct world *w)
 			c.lost = true;
 		}
 	}
-	c.accept_data_loss = w->oracle.committed_count == 0; /* there is none */
+	/* There is none, or some was accepted before, by a replica that then lost its store. */
+	c.accept_data_loss = w->oracle.committed_count == 0 || o->loss_accepted;
 	give(w, best, c);
 }
 
@@ -326,7 +328,8 @@ help(struct world *w)
 		remove_gone(w, primary);
 		return;
 	}
-	bool stuck = w->oracle.committed_count == 0; /* died in the first second of all */
+	/* died in the first second of all */
+	bool stuck = w->oracle.committed_count == 0 || o->loss_accepted;
 	for (unsigned i = 0; i < w->mood.nodes; i++)
 		stuck |= w->nodes[i].gone;
 	if (o->without == 0)
