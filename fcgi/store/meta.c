@@ -4,7 +4,7 @@
 
 #define ROW_VERSION 2
 
-static const char pledge_key[] = "pledge";   /* {promised, yielded, incarnation, formerly} */
+static const char pledge_key[] = "pledge";   /* {promised, yielded, incarnation, formerly, began} */
 static const char applied_key[] = "applied"; /* {epoch, seq} */
 static const char set_key[] = "set";         /* the encoded set */
 static const char partial_key[] = "partial"; /* {until} */
@@ -63,6 +63,7 @@ load_pledge(struct reading *r, struct meta *out)
 	out->pledge.yielded = epoch_get(&c);
 	out->pledge.incarnation = get_uuid(&c);
 	out->pledge.formerly = get_uuid(&c);
+	out->pledge.began = epoch_get(&c);
 	return check(r, pledge_key, cur_end(&c));
 }
 
@@ -134,6 +135,7 @@ meta_save_pledge(struct tables *t, DB_TXN *txn, unsigned table, const struct cor
 	epoch_put(&row, pledge->yielded);
 	buf_add(&row, pledge->incarnation.bytes, sizeof(pledge->incarnation.bytes));
 	buf_add(&row, pledge->formerly.bytes, sizeof(pledge->formerly.bytes));
+	epoch_put(&row, pledge->began);
 	finish_row(t, txn, table, pledge_key, &row);
 }
 

@@ -84,6 +84,7 @@ join_history(struct core *c, const struct message *m)
 		return false;
 	c->pledge.incarnation = m->incarnation;
 	c->pledge.formerly = m->formerly;
+	c->pledge.began = (struct epoch){0};
 	c->phase = CORE_LOADING;
 	act_save(c);
 	log_begin(c, (struct position){0}, &c->applied_set, m->last.seq);

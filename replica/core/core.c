@@ -9,10 +9,12 @@ static void
 take_over_log(struct core *c, const struct core_durable *durable)
 {
 	c->pledge = durable->pledge;
-	/* A name without a single entry: the founder died while it began, and nobody knows of it.
-	 */
-	if (durable->last.seq == 0 && durable->partial_until == 0)
-		c->pledge.incarnation = (struct uuid){{0}};
+	/* It died while it began this history, and nobody knows of it. */
+	if (epoch_compare(durable->last.epoch, c->pledge.began) < 0) {
+		c->pledge.incarnation = c->pledge.formerly;
+		c->pledge.formerly = (struct uuid){{0}};
+		c->pledge.began = (struct epoch){0};
+	}
 	c->applied_set = durable->set;
 	c->partial_until = durable->partial_until;
 	c->applied = durable->applied;

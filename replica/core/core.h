@@ -70,6 +70,8 @@ struct core_pledge {
 	struct epoch yielded;    /* the highest it promised to another replica */
 	struct uuid incarnation; /* the history it belongs to; nil: none yet */
 	struct uuid formerly;    /* the history that one replaced with loss; nil: none */
+	struct epoch began; /* where this replica named the history: without an entry of that term
+			       or a later one, the name is void */
 };
 
 /* What the store held at start; all zero: an empty store. */

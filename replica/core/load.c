@@ -102,6 +102,7 @@ take_chunk(struct core *c, const struct message *m)
 		log_begin(c, m->prev, &m->set, m->until);
 		c->pledge.incarnation = m->incarnation;
 		c->pledge.formerly = m->formerly;
+		c->pledge.began = (struct epoch){0};
 		act_save(c);
 		act_floor_all(c);
 		if (c->partial_until == 0)

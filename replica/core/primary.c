@@ -46,6 +46,7 @@ name_history(struct core *c)
 	if (!founding && !c->promotion.with_loss)
 		return;
 	c->pledge.formerly = c->pledge.incarnation;
+	c->pledge.began = c->pledge.promised;
 	c->pledge.incarnation = c->incarnation_if_new;
 	for (unsigned i = 0; !founding && i < sizeof(uint32_t); i++)
 		c->pledge.incarnation.bytes[15 - i] ^=

@@ -86,7 +86,7 @@ test_round_trip(void)
 	CU_ASSERT_TRUE(uuid_is_nil(&d.pledge.incarnation));
 
 	struct uuid incarnation = uuid_random(), formerly = uuid_random();
-	struct core_pledge pledge = {{7, 1}, {6, 2}, incarnation, formerly};
+	struct core_pledge pledge = {{7, 1}, {6, 2}, incarnation, formerly, {5, 1}};
 	store_save(f.store, &pledge);
 	commit(&f, put_entry(&f, ALPHA, "a", "one"));
 	commit(&f, put_entry(&f, BETA, "a", "two"));
