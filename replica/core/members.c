@@ -259,7 +259,7 @@ begin_add(struct core *c)
 bool
 members_given_up(const struct core *c, uint32_t id)
 {
-	return c->commanded && c->command.lost && c->command.id == id;
+	return c->commanded && c->command.lost && c->command.id == id && id != c->self;
 }
 
 /* A primary that starts again may wait for the promise of one that is lost. */

@@ -248,7 +248,7 @@ peer_answer(struct core *c, struct peer *p, const struct message *m)
 	bool restarted = p->boot != m->boot;
 
 	/* Requests are numbered from 1 at every start, so the boot counts too. */
-	if (m->peer_boot != c->boot && !PLANTED(BOOT))
+	if (m->peer_boot != c->boot)
 		return;
 	if (m->request == 0 || m->request != p->request)
 		return;

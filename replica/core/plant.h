@@ -16,7 +16,6 @@
 #define PLANT_ARG_PLANT_R1 0      /* a start keeps the old epoch */
 #define PLANT_ARG_PLANT_R2 0      /* a starting primary trusts its own log */
 #define PLANT_ARG_PLANT_CONFIRM 0 /* (R2) a starting backup serves before it is confirmed */
-#define PLANT_ARG_PLANT_BOOT 0    /* (R2) an answer to an earlier start counts for this one */
 #define PLANT_ARG_PLANT_R3 0      /* the tail found at start is not dirty */
 #define PLANT_ARG_PLANT_R4 0      /* the rows are read before the dirty check */
 #define PLANT_ARG_PLANT_R6 0      /* commit_seq is believed without comparing the epoch */
