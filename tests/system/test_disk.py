@@ -368,9 +368,13 @@ class FailingDisk(StackCase):
         shoppers = self.shop(readers=0)
         try:
             self.bought(shoppers, 10)
-            self.stack.fault("write-enospc -1/db\nwrite-enospc -2/db")
-            for name in OFFSETS:
+            self.stack.fault("write-enospc -2/db")
+            for name in ("catalog-2", "order-2"):
                 wait_until(lambda n=name: self.writes_end(n), 30, f"an end of {name}")
+            self.stack.fault("write-enospc -1/db\nwrite-enospc -2/db")
+            for name in ("catalog-1", "order-1"):  # without its backup a primary writes when it starts
+                os.kill(self.stack.pid(name), signal.SIGKILL)
+                wait_until(lambda n=name: (1, 0) in ends_of(self.stack, n), 30, f"an end of {name}")
             self.stack.fault()
             self.wait_whole()
             self.bought(shoppers, 10)
