@@ -1196,7 +1196,7 @@ test_an_empty_store_is_loaded(void)
 	CU_ASSERT_EQUAL(status(r).last.seq, 5);
 	rig_free(r);
 	r = backup_new(2, 2); /* one that holds something is set aside first */
-	load(r, 1, 0, 0); /* which is old news */
+	load(r, 1, 0, 0);     /* which is old news */
 	CU_ASSERT_EQUAL(sent(r)->verdict, VERDICT_GAP);
 	load(r, 1, 0, 2);
 	CU_ASSERT_STRING_EQUAL(did(r), "ABANDON");
