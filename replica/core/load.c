@@ -119,14 +119,15 @@ load_take(struct core *c, const struct message *m)
 	bool begun = c->loaded != 0 || c->last.seq != 0;
 	bool known = m->granted == c->last.seq && !lease_overtaken(c, m);
 	bool same = c->loaded != 0 && position_equal(c->load_base, m->prev);
+	bool next = m->chunk == c->loaded + 1 && (same || !begun) && c->last.seq == 0;
 
-	if (m->peer_boot != c->boot || !empty_may_join(c)) {
-		act_reply(c, m, VERDICT_GAP); /* it may be meant for what was here before */
-	} else if (same && m->chunk == c->loaded) {
+	if (m->peer_boot != c->boot || !empty_may_join(c))
+		next = same = begun = false; /* it may be meant for what was here before */
+	if (same && m->chunk == c->loaded) {
 		act_reply(c, m, VERDICT_OK);
 	} else if (m->chunk == 1 && begun && known) {
 		act_abandon(c);
-	} else if (m->chunk == c->loaded + 1 && (same || !begun) && c->last.seq == 0) {
+	} else if (next) {
 		take_chunk(c, m);
 		act_reply(c, m, VERDICT_OK);
 	} else {
