@@ -173,7 +173,7 @@ $(B)/tests/fault_%: $(B)/failpoints/tests/fault/%.o $(FAILPOINTS) $(B)/tested.a
 	$(Q)$(LINK) -o $@ $^ $(LIBS) $(CUNIT)
 
 # Bad disks, to be preloaded. Without sanitizers, which would have to be first.
-$(B)/tests/disk_%.so: tests/fault/disk_%.c $(B)/flags
+$(B)/tests/disk_%.so: tests/fault/disk_%.c tests/fault/disk_calls.h $(B)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(STD) $(WARN) $(CFLAGS) -fPIC -shared -fvisibility=hidden -o $@ $<
 

@@ -66,14 +66,11 @@ read_command(const json_t *json, struct core_command *out)
 static void
 post_command(struct call *c)
 {
-	static const char *const results[] = {[TOLD_DONE] = "done",
-	    [TOLD_NOT_PRIMARY] = "not-primary",
-	    [TOLD_IS_PRIMARY] = "is-primary",
-	    [TOLD_BUSY] = "busy",
-	    [TOLD_INVALID] = "invalid",
-	    [TOLD_NOT_IN_SYNC] = "not-in-sync",
-	    [TOLD_UNSAFE] = "unsafe",
-	    [TOLD_TIMED_OUT] = "timed-out"};
+	static const char *const results[] = {
+#define TOLD(name, word) [TOLD_##name] = (word),
+#include "replica/core/told.def"
+#undef TOLD
+	};
 	struct core_command command;
 	json_t *json = json_loadb((const char *)c->q->body, c->q->body_len, 0, NULL);
 	bool good = read_command(json, &command);

@@ -41,21 +41,17 @@ tell_phase(const struct core_status *s)
 
 /* Who must have a write before it counts is worth a line whenever it changes. */
 static void
-tell_set(struct replica *r, const struct set *set)
+tell_set(const struct set *set)
 {
-	char line[sizeof(r->told_set)];
+	char line[256];
 	size_t len = 0;
 	for (uint32_t i = 0; i < set->count && len < sizeof(line); i++)
 		len += (size_t)snprintf(line + len, sizeof(line) - len, "%u%s, ", set->member[i].id,
 		    set->member[i].in_sync ? "" : " (away)");
 	if (set->count == 0 || len >= sizeof(line))
 		return;
-	snprintf(line + len, sizeof(line) - len, "primary %u, %u must be in sync", set->primary,
-	    set->min);
-	if (strcmp(line, r->told_set) == 0)
-		return;
-	strcpy(r->told_set, line);
-	log_info("the replica set is %s", line);
+	log_info(
+	    "the replica set is %sprimary %u, %u must be in sync", line, set->primary, set->min);
 }
 
 /* Before its actions are carried out: whoever is answered by one of them finds the state it comes
@@ -67,12 +63,14 @@ publish_status(struct replica *r)
 
 	core_status(r->core, &status);
 	bool news = status.phase != r->status.phase || status.role != r->status.role;
+	bool other_set = !set_equal(&status.set, &r->status.set);
 	pthread_mutex_lock(&r->status_lock);
 	r->status = status;
 	pthread_mutex_unlock(&r->status_lock);
 	if (news)
 		tell_phase(&status);
-	tell_set(r, &status.set);
+	if (other_set)
+		tell_set(&status.set);
 }
 
 static void

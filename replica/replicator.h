@@ -48,7 +48,6 @@ struct replica {
 	uint64_t last_seq;     /* of the log */
 	bool cache_refused;    /* when last joined, and so it was said */
 	uint64_t serves_until; /* as the gate was last told; 0: it is closed */
-	char told_set[256];    /* as the log was last told it */
 	uint64_t chores_at;
 };
 

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "fcgi/reads.h"
 #include "fcgi/service.h"
 
 const struct uuid answer_key_space = {{0x0e, 0x3c, 0x52, 0x9d, 0x1b, 0x6f, 0x4a, 0x0c, 0x9e, 0x71,
@@ -33,6 +34,19 @@ void
 answer_no_book(struct call *c)
 {
 	problem(c->r, c->q, PROBLEM_NOT_FOUND, "There is no book %" PRIu64 ".", c->id);
+}
+
+bool
+answer_read_book(struct call *c, struct book *b)
+{
+	uint64_t seq;
+	if (!read_begin(c, catalog_key_book(c->id), &seq))
+		return false;
+	bool found = catalog_book(read_view(c), c->id, b);
+	read_end(c);
+	if (!found)
+		answer_no_book(c);
+	return found;
 }
 
 /* Every decided answer but success. */

@@ -15,6 +15,9 @@ void answer_members(struct jsonw *w, const struct call *c, const struct book *b)
 void answer_book(struct jsonw *w, const struct call *c, const struct book *b);
 void answer_no_book(struct call *c);
 
+/* The book the call is about, as it is. False: the failure is in c->r. */
+bool answer_read_book(struct call *c, struct book *b);
+
 /* Runs the operation (`args` are freed). True: it was done, *a tells. False: the failure, or the
  * refusal, is in c->r. */
 bool answer_write(

@@ -188,15 +188,8 @@ void
 get_book(struct call *c)
 {
 	struct book b;
-	uint64_t seq;
-	if (!read_begin(c, catalog_key_book(c->id), &seq))
+	if (!answer_read_book(c, &b))
 		return;
-	bool found = catalog_book(read_view(c), c->id, &b);
-	read_end(c);
-	if (!found) {
-		answer_no_book(c);
-		return;
-	}
 	tag_book(c->r, &b);
 	struct jsonw w = response_success(c->r, NULL);
 	answer_book(&w, c, &b);

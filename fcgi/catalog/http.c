@@ -165,15 +165,8 @@ static void
 get_price(struct call *c)
 {
 	struct book b;
-	uint64_t seq;
-	if (!read_begin(c, catalog_key_book(c->id), &seq))
+	if (!answer_read_book(c, &b))
 		return;
-	bool found = catalog_book(read_view(c), c->id, &b);
-	read_end(c);
-	if (!found) {
-		answer_no_book(c);
-		return;
-	}
 	tag_price(c->r, b.price);
 	struct jsonw w = response_success(c->r, NULL);
 	jsonw_open(&w, "data", '{');

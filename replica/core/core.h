@@ -101,14 +101,9 @@ enum core_result {
 };
 
 enum core_told {
-	TOLD_DONE,
-	TOLD_NOT_PRIMARY, /* ask the primary */
-	TOLD_IS_PRIMARY,  /* PROMOTE: it is one already */
-	TOLD_BUSY,        /* another command is under way */
-	TOLD_INVALID,     /* no such replica, or one too many, or not possible with this set */
-	TOLD_NOT_IN_SYNC, /* a replica whose word is needed is not in sync */
-	TOLD_UNSAFE,      /* PROMOTE: committed entries might be lost; see core_command */
-	TOLD_TIMED_OUT    /* not done in time; it may still come about */
+#define TOLD(name, word) TOLD_##name,
+#include "replica/core/told.def"
+#undef TOLD
 };
 
 enum core_action_kind {

@@ -143,23 +143,20 @@ take_in_learner(struct core *c, struct set *next)
 
 /* ---- Commands ---- */
 
-void
-members_tell(struct core *c, enum core_told result)
-{
-	if (!c->commanded)
-		return;
-	c->commanded = false;
-	struct core_action *a = act(c, ACT_TOLD);
-	a->told.ticket = c->command.ticket;
-	a->told.result = result;
-}
-
 static void
-refuse(struct core *c, const struct core_command *command, enum core_told result)
+tell(struct core *c, const struct core_command *command, enum core_told result)
 {
 	struct core_action *a = act(c, ACT_TOLD);
 	a->told.ticket = command->ticket;
 	a->told.result = result;
+}
+
+void
+members_tell(struct core *c, enum core_told result)
+{
+	if (c->commanded)
+		tell(c, &c->command, result);
+	c->commanded = false;
 }
 
 /* What the command makes of the set; TOLD_DONE: *next is it. */
@@ -244,8 +241,9 @@ static void
 begin_add(struct core *c)
 {
 	const struct core_command *command = &c->command;
-	bool possible = command->id >= 1 && command->id <= 31 && command->address[0] != '\0' &&
-			set_find(&c->set, command->id) == NULL && c->set.count < SET_MEMBERS_MAX;
+	bool possible = command->id >= 1 && command->id <= SET_ID_MAX &&
+			command->address[0] != '\0' && set_find(&c->set, command->id) == NULL &&
+			c->set.count < SET_MEMBERS_MAX;
 
 	if (!possible) {
 		members_tell(c, TOLD_INVALID);
@@ -295,7 +293,7 @@ members_command(struct core *c, const struct core_command *command)
 	enum core_told told = why_not(c, command);
 
 	if (told != TOLD_DONE) {
-		refuse(c, command, told);
+		tell(c, command, told);
 		return;
 	}
 	c->command = *command;

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #define SET_VERSION 1
-#define SET_ID_MAX 31
 
 struct set_member *
 set_find(const struct set *s, uint32_t id)
@@ -13,6 +12,21 @@ set_find(const struct set *s, uint32_t id)
 			return (struct set_member *)&s->member[i];
 	}
 	return NULL;
+}
+
+bool
+set_equal(const struct set *a, const struct set *b)
+{
+	if (a->primary != b->primary || a->wanted != b->wanted || a->min != b->min ||
+	    a->forced != b->forced || a->count != b->count)
+		return false;
+	for (uint32_t i = 0; i < a->count; i++) {
+		const struct set_member *m = &a->member[i], *n = &b->member[i];
+		if (m->id != n->id || m->in_sync != n->in_sync ||
+		    strcmp(m->address, n->address) != 0)
+			return false;
+	}
+	return true;
 }
 
 bool

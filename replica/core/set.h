@@ -13,9 +13,10 @@
 
 #define SET_MEMBERS_MAX 8
 #define SET_ADDRESS 64 /* with the NUL */
+#define SET_ID_MAX 31
 
 struct set_member {
-	uint32_t id;               /* 1 to 31, unique in the set */
+	uint32_t id;               /* 1 to SET_ID_MAX, unique in the set */
 	char address[SET_ADDRESS]; /* host:port of its own HTTP server */
 	bool in_sync;              /* nothing commits without it */
 };
@@ -32,6 +33,7 @@ struct set {
 };
 
 struct set_member *set_find(const struct set *s, uint32_t id); /* NULL: no member */
+bool set_equal(const struct set *a, const struct set *b);
 bool set_in_sync(const struct set *s, uint32_t id);
 uint32_t set_count_in_sync(const struct set *s);
 /* Fewer in sync than there are members. */

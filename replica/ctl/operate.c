@@ -19,14 +19,11 @@ extern char **environ;
 
 /* ---- Commands ---- */
 
-static const char *const words[] = {[TOLD_DONE] = "done",
-    [TOLD_NOT_PRIMARY] = "not-primary",
-    [TOLD_IS_PRIMARY] = "is-primary",
-    [TOLD_BUSY] = "busy",
-    [TOLD_INVALID] = "invalid",
-    [TOLD_NOT_IN_SYNC] = "not-in-sync",
-    [TOLD_UNSAFE] = "unsafe",
-    [TOLD_TIMED_OUT] = "timed-out"};
+static const char *const words[] = {
+#define TOLD(name, word) [TOLD_##name] = (word),
+#include "replica/core/told.def"
+#undef TOLD
+};
 #define WORDS (sizeof(words) / sizeof(words[0]))
 
 static bool

@@ -30,13 +30,11 @@
  *  - A disk that lies about fsync. Time: the real fsync is not called.
  *  - The limits of a machine: all files of the directory are in memory.
  */
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -48,6 +46,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "tests/fault/disk_calls.h"
+
 #define FDS 65536
 #define FILES 256
 #define DISKS 16
@@ -57,17 +57,6 @@
 /* Our own descriptors are out of the program's way, where there is room. */
 #define HIGH_FD 10000
 #define LESS_HIGH_FD 500
-
-#define EXPORT __attribute__((visibility("default")))
-
-/* The function of that name behind ours. */
-#define REAL(name)                                                                                 \
-	({                                                                                         \
-		static __typeof__(&(name)) found;                                                  \
-		if (found == NULL)                                                                 \
-			found = (__typeof__(&(name)))real_function(#name);                         \
-		found;                                                                             \
-	})
 
 struct range {
 	off_t from, to;
@@ -96,15 +85,6 @@ static struct file *files[FILES];
 static struct file *file_of[FDS];
 static struct disk disks[DISKS];
 static unsigned disk_count, writeback;
-
-static void *
-real_function(const char *name)
-{
-	void *found = dlsym(RTLD_NEXT, name);
-	if (found == NULL)
-		abort();
-	return found;
-}
 
 static _Noreturn void
 give_up(const char *what)
@@ -446,40 +426,6 @@ open_any(const char *path, int flags, mode_t mode)
 	return fd;
 }
 
-static mode_t
-mode_argument(int flags, va_list args)
-{
-	return (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(args, mode_t) : 0;
-}
-
-#define OPEN_LIKE(name)                                                                            \
-	EXPORT int name(const char *path, int flags, ...)                                          \
-	{                                                                                          \
-		va_list args;                                                                      \
-		va_start(args, flags);                                                             \
-		mode_t mode = mode_argument(flags, args);                                          \
-		va_end(args);                                                                      \
-		return open_any(path, flags, mode);                                                \
-	}
-
-OPEN_LIKE(open)
-OPEN_LIKE(open64)
-
-int __open_2(const char *path, int flags);
-int __open64_2(const char *path, int flags);
-
-EXPORT int
-__open_2(const char *path, int flags)
-{
-	return open_any(path, flags, 0);
-}
-
-EXPORT int
-__open64_2(const char *path, int flags)
-{
-	return open_any(path, flags, 0);
-}
-
 EXPORT int
 close(int fd)
 {
@@ -539,12 +485,6 @@ pwrite(int fd, const void *bytes, size_t len, off_t at)
 	return done;
 }
 
-EXPORT ssize_t
-pwrite64(int fd, const void *bytes, size_t len, off64_t at)
-{
-	return pwrite(fd, bytes, len, at);
-}
-
 /* The length goes with the next sync. What is cut off must not come back as it was. */
 EXPORT int
 ftruncate(int fd, off_t len)
@@ -557,12 +497,6 @@ ftruncate(int fd, off_t len)
 		add_range(f, len < old ? len : old, len < old ? old : len);
 	pthread_mutex_unlock(&lock);
 	return rc;
-}
-
-EXPORT int
-ftruncate64(int fd, off64_t len)
-{
-	return ftruncate(fd, len);
 }
 
 /* ---- Syncing ---- */

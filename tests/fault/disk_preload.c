@@ -29,12 +29,10 @@
  * stdio, mmap, the ...at calls. May be stacked before disk_powerloss.so: "disk_preload.so
  * disk_powerloss.so".
  */
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,17 +44,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define RULES 16
-#define EXPORT __attribute__((visibility("default")))
+#include "tests/fault/disk_calls.h"
 
-/* The function of that name behind ours. */
-#define REAL(name)                                                                                 \
-	({                                                                                         \
-		static __typeof__(&(name)) found;                                                  \
-		if (found == NULL)                                                                 \
-			found = (__typeof__(&(name)))real_function(#name);                         \
-		found;                                                                             \
-	})
+#define RULES 16
 
 struct control {
 	char text[4088];
@@ -79,15 +69,6 @@ static struct control *control;
 static char known[sizeof(((struct control *)0)->text)]; /* the text that the rules are from */
 static struct rule rules[RULES];
 static unsigned rule_count;
-
-static void *
-real_function(const char *name)
-{
-	void *found = dlsym(RTLD_NEXT, name);
-	if (found == NULL)
-		abort();
-	return found;
-}
 
 /* ---- The rules ---- */
 
@@ -246,40 +227,6 @@ open_any(const char *path, int flags, mode_t mode)
 	return REAL(open)(path, flags, mode);
 }
 
-static mode_t
-mode_argument(int flags, va_list args)
-{
-	return (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(args, mode_t) : 0;
-}
-
-#define OPEN_LIKE(name)                                                                            \
-	EXPORT int name(const char *path, int flags, ...)                                          \
-	{                                                                                          \
-		va_list args;                                                                      \
-		va_start(args, flags);                                                             \
-		mode_t mode = mode_argument(flags, args);                                          \
-		va_end(args);                                                                      \
-		return open_any(path, flags, mode);                                                \
-	}
-
-OPEN_LIKE(open)
-OPEN_LIKE(open64)
-
-int __open_2(const char *path, int flags);
-int __open64_2(const char *path, int flags);
-
-EXPORT int
-__open_2(const char *path, int flags)
-{
-	return open_any(path, flags, 0);
-}
-
-EXPORT int
-__open64_2(const char *path, int flags)
-{
-	return open_any(path, flags, 0);
-}
-
 /* ---- Writing ---- */
 
 EXPORT ssize_t
@@ -297,12 +244,6 @@ pwrite(int fd, const void *bytes, size_t len, off_t at)
 }
 
 EXPORT ssize_t
-pwrite64(int fd, const void *bytes, size_t len, off64_t at)
-{
-	return pwrite(fd, bytes, len, at);
-}
-
-EXPORT ssize_t
 writev(int fd, const struct iovec *parts, int count)
 {
 	return fails(strikes_fd(fd, WRITING)) ? -1 : REAL(writev)(fd, parts, count);
@@ -312,12 +253,6 @@ EXPORT int
 ftruncate(int fd, off_t len)
 {
 	return fails(strikes_fd(fd, WRITING)) ? -1 : REAL(ftruncate)(fd, len);
-}
-
-EXPORT int
-ftruncate64(int fd, off64_t len)
-{
-	return ftruncate(fd, len);
 }
 
 EXPORT int

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import unittest
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get("BUILD", os.path.join(TOP, "build")))
@@ -279,3 +280,18 @@ class Stack:
 
     def stock(self, book, name=None):
         return self.get(f"/info/{book}", port=self.port_of(name) if name else None).data["quantity"]
+
+
+class OwnStack(unittest.TestCase):
+    """A shop of its own for every test."""
+
+    def setUp(self):
+        self.stack = Stack()
+        self.addCleanup(self.stack.destroy)
+
+    def refused(self, *words, because):
+        """bazarctl does not do it, and says why in a sentence."""
+        done = self.stack.ctl(*words, check=False)
+        self.assertEqual(done.returncode, 1, done)
+        self.assertIn(because, done.stderr)
+        self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)

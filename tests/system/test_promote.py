@@ -9,21 +9,10 @@ import unittest
 import uuid
 
 from load import Load
-from stack import Stack, wait_until
+from stack import OwnStack, wait_until
 
 
-class Primary(unittest.TestCase):
-    def setUp(self):
-        self.stack = Stack()
-    def tearDown(self):
-        self.stack.destroy()
-
-    def refused(self, *words, because):
-        done = self.stack.ctl(*words, check=False)
-        self.assertEqual(done.returncode, 1, done)
-        self.assertIn(because, done.stderr)
-        self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
-
+class Primary(OwnStack):
     def is_primary(self, name):
         status = self.stack.status(name)
         return (status["role"], status["phase"]) == ("primary", "active")

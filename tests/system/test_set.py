@@ -9,7 +9,7 @@ import unittest
 import uuid
 
 from load import Load
-from stack import Stack, wait_until
+from stack import OwnStack, Stack, wait_until
 
 
 class Smaller(unittest.TestCase):
@@ -125,18 +125,7 @@ class Smaller(unittest.TestCase):
         self.assertEqual(load.failures(), (0, []))
 
 
-class Members(unittest.TestCase):
-    def setUp(self):
-        self.stack = Stack()
-
-    def tearDown(self):
-        self.stack.destroy()
-
-    def refused(self, *words, because):
-        done = self.stack.ctl(*words, check=False)
-        self.assertEqual(done.returncode, 1, done)
-        self.assertIn(because, done.stderr)
-
+class Members(OwnStack):
     def add(self, name):
         return self.stack.ctl("member", "add", name, f"127.0.0.1:{self.stack.port_of(name)}")
 

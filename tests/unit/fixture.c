@@ -11,6 +11,8 @@
 
 #include <CUnit/CUnit.h>
 
+#include "fcgi/catalog/catalog.h"
+
 #define CACHE_BYTES (16u << 20)
 
 struct store *
@@ -38,6 +40,16 @@ fixture_open(struct fixture *f, const char *const tables[], unsigned table_count
 	    .time_ms = 1700000000000};
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(f->dir));
 	open_store(f);
+}
+
+void
+fixture_open_catalog(struct fixture *f, struct machine *m)
+{
+	fixture_open(f, catalog_tables, catalog_table_count);
+	*m = (struct machine){.ctx = catalog_new(store_view(f->store)),
+	    .decided = catalog_decided,
+	    .begin = catalog_begin,
+	    .execute = catalog_execute};
 }
 
 void

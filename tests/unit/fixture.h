@@ -22,7 +22,9 @@ void fixture_open(struct fixture *f, const char *const tables[], unsigned table_
 /* NULL and *error when the store cannot be opened. */
 struct store *fixture_try_open(struct fixture *f, char *error, size_t error_size);
 void fixture_reopen(struct fixture *f); /* closes, opens, recovers */
-void fixture_close(struct fixture *f);  /* and removes the directory */
+/* With the catalog's tables; its rules in *m, for catalog_free(m->ctx). */
+void fixture_open_catalog(struct fixture *f, struct machine *m);
+void fixture_close(struct fixture *f); /* and removes the directory */
 
 /* The next entry of the log, not appended. Caller frees. */
 struct entry *fixture_entry(struct fixture *f, const struct uuid *op_id, const struct outcome *out);

@@ -36,11 +36,7 @@ set(char *out, size_t size, const char *text)
 static void
 open_catalog(void)
 {
-	fixture_open(&f, catalog_tables, catalog_table_count);
-	machine = (struct machine){.ctx = catalog_new(store_view(f.store)),
-	    .decided = catalog_decided,
-	    .begin = catalog_begin,
-	    .execute = catalog_execute};
+	fixture_open_catalog(&f, &machine);
 }
 
 static void

@@ -16,11 +16,7 @@ static struct machine machine;
 static void
 open_shelves(void)
 {
-	fixture_open(&f, catalog_tables, catalog_table_count);
-	machine = (struct machine){.ctx = catalog_new(store_view(f.store)),
-	    .decided = catalog_decided,
-	    .begin = catalog_begin,
-	    .execute = catalog_execute};
+	fixture_open_catalog(&f, &machine);
 }
 
 static void
