@@ -1,25 +1,52 @@
 #include "fcgi/order/catalogs.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "fcgi/base/xalloc.h"
 
-struct catalogs *
-catalogs_new(const struct nodes *nodes, const char *path, const char *secret)
+void
+catalogs_init(struct catalogs *t, const struct nodes *nodes, const char *secret)
 {
-	struct catalogs *t = xcalloc(1, sizeof(*t));
+	t->secret = xstrdup(secret);
 	for (size_t i = 0; i < nodes->count; i++) {
-		const struct node *n = &nodes->node[i];
-		if (n->service == NODE_CATALOG)
-			t->calls[t->count++] = peer_call_new(n->address, path, secret);
+		if (nodes->node[i].service == NODE_CATALOG)
+			catalogs_learn(t, nodes->node[i].address);
 	}
-	return t;
 }
 
 void
 catalogs_free(struct catalogs *t)
 {
-	for (unsigned i = 0; i < t->count; i++)
-		peer_call_free(t->calls[i]);
-	free(t);
+	free(t->secret);
+}
+
+void
+catalogs_learn(struct catalogs *t, const char *address)
+{
+	for (unsigned i = 0; i < t->count; i++) {
+		if (strcmp(t->address[i], address) == 0)
+			return;
+	}
+	if (t->count < CATALOGS_MAX && strlen(address) < NODE_ADDRESS)
+		strcpy(t->address[t->count++], address);
+}
+
+struct peer_call *
+catalog_calls_to(struct catalog_calls *c, unsigned catalog)
+{
+	if (c->call[catalog] == NULL) {
+		const struct catalogs *t = c->catalogs;
+		c->call[catalog] = peer_call_new(t->address[catalog], c->path, t->secret);
+	}
+	return c->call[catalog];
+}
+
+void
+catalog_calls_free(struct catalog_calls *c)
+{
+	for (unsigned i = 0; i < CATALOGS_MAX; i++) {
+		if (c->call[i] != NULL)
+			peer_call_free(c->call[i]);
+	}
 }

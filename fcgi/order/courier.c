@@ -57,9 +57,10 @@ courier_start(const struct courier_config *config)
 	c->replica = config->replica;
 	c->store = config->store;
 	c->deadline_ms = config->deadline_ms;
-	c->reserve = catalogs_new(config->nodes, "/peer/reserve", config->secret);
-	c->status = catalogs_new(config->nodes, "/status", config->secret);
-	c->errands = errands_new(c->reserve->count, c);
+	catalogs_init(&c->catalogs, config->nodes, config->secret);
+	c->reserve = (struct catalog_calls){&c->catalogs, .path = "/peer/reserve"};
+	c->status = (struct catalog_calls){&c->catalogs, .path = "/status"};
+	c->errands = errands_new(c->catalogs.count, c);
 	pthread_mutex_init(&c->lock, NULL);
 	wait_init(&c->work);
 	wait_init(&c->catalog_news);
@@ -88,8 +89,9 @@ void
 courier_free(struct courier *c)
 {
 	errands_free(c->errands);
-	catalogs_free(c->reserve);
-	catalogs_free(c->status);
+	catalog_calls_free(&c->reserve);
+	catalog_calls_free(&c->status);
+	catalogs_free(&c->catalogs);
 	pthread_cond_destroy(&c->work);
 	pthread_cond_destroy(&c->catalog_news);
 	pthread_cond_destroy(&c->watch);

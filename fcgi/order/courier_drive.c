@@ -43,7 +43,7 @@ static const struct reserve_answer *
 ask(struct luggage *l)
 {
 	const struct trip *t = &l->trip;
-	struct peer_call *call = l->courier->reserve->calls[t->catalog];
+	struct peer_call *call = catalog_calls_to(&l->courier->reserve, t->catalog);
 
 	int status = peer_call(call, &l->request, TRIP_MS, &l->response);
 	if (status == 200 &&

@@ -20,13 +20,14 @@ struct courier {
 	struct replica *replica;
 	struct store *store;
 	unsigned deadline_ms;
-	struct catalogs *reserve; /* the driver's */
-	struct catalogs *status;  /* the watcher's */
+	struct catalog_calls reserve; /* the driver's */
+	struct catalog_calls status;  /* the watcher's */
 	pthread_t driver, watcher;
 
 	pthread_mutex_t lock; /* over all that follows */
 	bool stopping;
 	struct errands *errands;
+	struct catalogs catalogs;
 	pthread_cond_t work;         /* for the driver: trip_at, stopping */
 	uint64_t rests_until;        /* the driver sleeps until then; 0: it is awake */
 	bool writable;               /* what errands_writable was when the lock was let go last */

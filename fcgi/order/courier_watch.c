@@ -1,6 +1,7 @@
 /*
  * The watcher: notices when this replica becomes primary, or no longer is; asks the catalog whether
- * it takes writes, unless that is known from reservations that just went well; sends buyers away
+ * it takes writes, often unless that is known from reservations that just went well, and of which
+ * replicas it consists; sends buyers away
  * whose time is over; and finds PENDING orders nobody drives: those of a crash or of another
  * primary, and those whose ORDER_BEGIN was in doubt.
  */
@@ -27,34 +28,51 @@ struct watch {
 
 /* ---- The catalog's health ---- */
 
-/* Only an active primary says so of itself. */
-static bool
-says_writable(const struct buf *answer)
+/* The members of its replica set: one that joined after this process began may be primary next. */
+static void
+learn_members(struct courier *c, const json_t *set)
 {
-	int writable = 0;
-	json_t *status = json_loadb((const char *)answer->data, answer->len, 0, NULL);
-	if (json_unpack(status, "{s:{s:b}}", "data", "writable", &writable) != 0)
-		writable = 0;
-	json_decref(status);
-	return writable != 0;
+	const json_t *member;
+	size_t i;
+
+	courier_enter(c);
+	json_array_foreach(json_object_get(set, "members"), i, member)
+	{
+		const char *address = json_string_value(json_object_get(member, "address"));
+		if (address != NULL)
+			catalogs_learn(&c->catalogs, address);
+	}
+	errands_catalogs(c->errands, c->catalogs.count);
+	courier_leave(c);
 }
 
+/* Whether it takes writes: only an active primary says so of itself. */
 static bool
 ask(struct watch *w, unsigned catalog)
 {
-	struct peer_call *call = w->courier->status->calls[catalog];
-	return peer_call(call, NULL, ASK_MS, &w->answer) == 200 && says_writable(&w->answer);
+	struct courier *c = w->courier;
+	struct peer_call *call = catalog_calls_to(&c->status, catalog);
+
+	if (peer_call(call, NULL, ASK_MS, &w->answer) != 200)
+		return false;
+	json_t *answer = json_loadb((const char *)w->answer.data, w->answer.len, 0, NULL);
+	const json_t *status = json_object_get(answer, "data");
+	bool writable = json_is_true(json_object_get(status, "writable"));
+	learn_members(c, json_object_get(status, "set"));
+	json_decref(answer);
+	return writable;
 }
 
 static void
 ask_catalogs(struct watch *w, unsigned first)
 {
 	struct courier *c = w->courier;
-	unsigned count = c->status->count, asked = 0, catalog = first;
+	unsigned asked = 0, catalog = first;
 	bool writable;
 
-	while (!(writable = ask(w, catalog)) && ++asked < count)
-		catalog = (catalog + 1) % count;
+	/* Only this thread makes them more. */
+	while (!(writable = ask(w, catalog)) && ++asked < c->catalogs.count)
+		catalog = (catalog + 1) % c->catalogs.count;
 	courier_enter(c);
 	errands_heard(c->errands, writable ? catalog : first, writable);
 	courier_leave(c);
@@ -111,9 +129,10 @@ watch_once(struct watch *w)
 		w->sweep_at = 0; /* at once when it is */
 		return;
 	}
-	if (!known)
+	bool sweeps = now >= w->sweep_at;
+	if (!known || sweeps)
 		ask_catalogs(w, first);
-	if (now >= w->sweep_at) {
+	if (sweeps) {
 		sweep(w);
 		w->sweep_at = now + SWEEP_MS;
 	}

@@ -362,6 +362,12 @@ errands_found(struct errands *e, const struct order *order)
 /* ---- News ---- */
 
 void
+errands_catalogs(struct errands *e, unsigned catalogs)
+{
+	e->catalogs = catalogs;
+}
+
+void
 errands_heard(struct errands *e, unsigned catalog, bool writable)
 {
 	bool news = writable && !e->writable;

@@ -98,6 +98,8 @@ void errands_found(struct errands *e, const struct order *order);
 
 /* ---- News ---- */
 
+/* The catalog has so many replicas by now; never fewer than before. */
+void errands_catalogs(struct errands *e, unsigned catalogs);
 /* What the catalog says of itself: `catalog` takes writes now, or none of them (false) does. */
 void errands_heard(struct errands *e, unsigned catalog, bool writable);
 bool errands_writable(const struct errands *e);

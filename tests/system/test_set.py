@@ -132,13 +132,13 @@ class Members(OwnStack):
     def test_a_third_replica_comes_and_goes_while_people_buy(self):
         load = Load(self.stack)
         try:
-            for name, heir in (("catalog-3", "catalog-2"), ("order-3", "order-3")):
+            for name in ("catalog-3", "order-3"):  # of catalog-3 order-1's node file says nothing
                 service = name.split("-")[0]
                 self.add(name)
                 self.assertTrue(self.stack.whole(service, members=3))
                 self.assertTrue(self.stack.ready(name))
-                self.stack.ctl("switchover", service, heir)
-                self.refused("member", "remove", heir, because="switchover")
+                self.stack.ctl("switchover", service, name)
+                self.refused("member", "remove", name, because="switchover")
                 time.sleep(0.3)
                 self.stack.ctl("member", "remove", f"{service}-1")
                 self.assertTrue(self.stack.whole(service, members=2))
