@@ -157,7 +157,7 @@ answer_waiting(struct call *c)
 	struct waiting *w = (struct waiting *)((char *)c - offsetof(struct waiting, call));
 	const struct buyer *b = &w->purchase.buyer;
 	failpoint("told");
-	if (w->keep && b->replayed && b->result == COURIER_DONE)
+	if (b->result == COURIER_DONE && b->replayed && w->keep)
 		write_replayed(c);
 	answer_buy(c, b->result, &b->order);
 	free(w);
