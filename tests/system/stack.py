@@ -46,14 +46,36 @@ def port_is_free(port):
             return False
 
 
+reserved = {}  # port: the socket whose name keeps other tests off it, also while its stack is down
+
+
+def reserve(port):
+    """Whether the ports from this one on are ours, until release() or the end of this process."""
+    name = socket.socket(socket.AF_UNIX)
+    try:
+        name.bind(f"\0bazar-test-{port}")
+    except OSError:
+        name.close()
+        return False
+    reserved[port] = name
+    return True
+
+
+def release(port):
+    reserved.pop(port).close()
+
+
 def free_port():
     """A port n such that n and n+80 .. n+89 are free; below the ephemeral range. PORTS=from-to narrows it."""
     first, last = map(int, os.environ.get("PORTS", "10000-29800").split("-"))
     places = (last - first) // 200
     for step in range(places):
         port = first + (os.getpid() + step) % places * 200
+        if not reserve(port):
+            continue
         if all(port_is_free(p) for p in [port, *range(port + 80, port + 90)]):
             return port
+        release(port)
     raise RuntimeError(f"no free ports between {first} and {last}")
 
 
@@ -146,6 +168,7 @@ class Stack:
         if self.foreground is not None:
             self.foreground.wait(30)
         shutil.rmtree(self.home, ignore_errors=True)
+        release(self.port)
 
     def ctl(self, *args, check=True, timeout=120):
         return self.command("bazarctl", *args, check=check, timeout=timeout)

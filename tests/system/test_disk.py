@@ -248,7 +248,7 @@ class Disk(Stack):
 
 def log_of(stack, name):
     with open(os.path.join(stack.run, "log", f"{name}.log"), encoding="utf-8") as lines:
-        return [json.loads(line)["msg"] for line in lines if line.startswith("{")]
+        return [json.loads(line)["msg"] for line in lines if line.startswith("{") and line.endswith("}\n")]
 
 
 def ends_of(stack, name):

@@ -153,7 +153,7 @@ class PurchaseFaults(unittest.TestCase):
             with self.subTest(point=point):
                 self.begin()
                 keen, lost = self.die_at(point, 1, True, False)
-                self.assertGreater(keen.tries, 1)
+                self.assertTrue(keen.tries > 1 or not lost.is_decided(), "nobody lost an answer")
                 self.check_answer(keen)
                 wait_until(lambda: "PENDING" not in self.new_orders().values(), what="the orders' end")
                 logged = len(self.new_orders())

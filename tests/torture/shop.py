@@ -13,7 +13,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "system"))
-from stack import BUILD, OFFSETS, Stack, port_is_free  # noqa: E402  (needs the path above)
+from stack import BUILD, OFFSETS, Stack, port_is_free, reserve  # noqa: E402  (needs the path above)
 
 TESTS = os.path.join(BUILD, "tests")
 # Where the real workers are: those with a planted bug, if any.
@@ -28,7 +28,8 @@ HEALTHY = {"lose_requests": 0, "lose_answers": 0, "reset": 0, "delay": 0, "copie
 def free_port():
     """A port n such that n, the replicas' ports and the links' (n+100 to n+355) are free."""
     for port in PORTS:
-        if all(port_is_free(p) for p in (port, *range(port + 80, port + 96), *range(port + 100, port + 356))):
+        if (all(port_is_free(p) for p in (port, *range(port + 80, port + 96), *range(port + 100, port + 356)))
+                and reserve(port) and reserve(port + 200)):
             return port
     raise RuntimeError(f"no free ports between {PORTS.start} and {PORTS.stop}")
 
