@@ -21,36 +21,6 @@ static const struct uuid import_space = {{0x7a, 0x90, 0x1c, 0x44, 0x02, 0xb8, 0x
 
 /* ---- POST /peer/reserve ---- */
 
-static struct op *
-reserve_op(const struct reserve_item *item)
-{
-	struct buf args = {0};
-	catalog_op_reserve(&args, item->book_id, item->quantity);
-	struct op *op = op_new(item->order_id, 0, CATALOG_RESERVE, &args);
-	buf_free(&args);
-	return op;
-}
-
-static void
-take_answer(const struct replica_answer *got, struct reserve_answer *out)
-{
-	struct catalog_answer a;
-	*out = (struct reserve_answer){.state = RESERVE_NOT_APPLIED};
-	if (got->result == CORE_UNKNOWN)
-		out->state = RESERVE_UNKNOWN;
-	if (got->result != CORE_DECIDED && got->result != CORE_REPLAYED)
-		return;
-	if (catalog_answer_decode(got->bytes.data, got->bytes.len, 0, &a) != 0)
-		abort(); /* our own machine wrote it */
-	out->state = RESERVE_DECIDED;
-	out->result = a.result;
-	out->available = a.available;
-	if (a.result == CATALOG_OK) {
-		out->price = a.book.price;
-		snprintf(out->title, sizeof(out->title), "%s", a.book.title);
-	}
-}
-
 static void
 reserve_all(struct call *c, const struct reserve_item *items, size_t count)
 {
@@ -61,7 +31,7 @@ reserve_all(struct call *c, const struct reserve_item *items, size_t count)
 		ops[i] = reserve_op(&items[i]);
 	replica_write(c->worker->replica, ops, got, count);
 	for (size_t i = 0; i < count; i++) {
-		take_answer(&got[i], &answers[i]);
+		reserve_take(&answers[i], got[i].result, got[i].bytes.data, got[i].bytes.len);
 		buf_free(&got[i].bytes);
 	}
 	reserve_answer_encode(&c->r->body, answers, count);

@@ -16,6 +16,7 @@
 #include "fcgi/base/buf.h"
 #include "fcgi/base/uuid.h"
 #include "fcgi/catalog/catalog.h"
+#include "replica/core/core.h"
 
 #define RESERVE_MAX 512 /* items in a request, at least one */
 
@@ -38,6 +39,11 @@ struct reserve_answer {
 	int64_t price;               /* cents each; OK only */
 	char title[BOOK_TITLE_SIZE]; /* OK only */
 };
+
+/* The item's operation, and what the log's answer to it says. */
+struct op *reserve_op(const struct reserve_item *item);
+void reserve_take(
+    struct reserve_answer *out, enum core_result result, const uint8_t *answer, size_t len);
 
 /* Encoders append; `count` is 1 to RESERVE_MAX. Decoders fill at most RESERVE_MAX elements and
  * return how many; 0 for anything but one whole valid message. */
