@@ -414,12 +414,13 @@ struct moment {
 	uint64_t now;
 };
 
-/* Before it begins, whoever brought the order looks after the time. */
+/* Before it has begun, whoever brought the order looks after the time, and then the log: as long as
+ * ORDER_BEGIN may still be queued, nobody else's "not applied" would end the doubt. */
 static void
 send_away_late(void *arg, struct hand *h)
 {
 	const struct moment *m = arg;
-	if (h->buyer != NULL && h->state != HAND_NEW && m->now >= h->buyer->deadline)
+	if (h->buyer != NULL && h->state > HAND_BEGINNING && m->now >= h->buyer->deadline)
 		tell_of(m->errands, h, unfinished(h));
 }
 

@@ -39,7 +39,7 @@ enum courier_result {
 
 /* Somebody who waits for an order's end. */
 struct buyer {
-	uint64_t deadline; /* when to be told at the latest (errands_tick) */
+	uint64_t deadline; /* when to be told at the latest that it is logged (errands_tick) */
 	/* once told: */
 	enum courier_result result;
 	struct order order; /* DONE, PENDING */

@@ -186,12 +186,13 @@ may_start(const struct core *c)
 }
 
 /* "Not applied" must be true of the operation, not only of this call: an earlier one with the same
- * id may have decided or prepared it, here or (before this term has its first committed entry) in a
- * log that could still be the longest. */
+ * id may have decided or prepared it, here, or (before this term has its first committed entry) in
+ * a log that could still be the longest, or at another primary by now, unless our lease excludes
+ * one. */
 static void
 refuse(struct core *c, struct op *op)
 {
-	bool log_known = c->phase == CORE_ACTIVE;
+	bool log_known = c->phase == CORE_ACTIVE && lease_holds(c);
 
 	if (answer_if_decided(c, op))
 		return;

@@ -196,6 +196,7 @@ void lease_heard(const struct core *c, struct peer *p, bool knew);  /* primary: 
 void lease_restrict(
     struct core *c);            /* closes the gate, or ends it earlier, where the set says so */
 void lease_run(struct core *c); /* opens and closes the gate */
+bool lease_holds(const struct core *c); /* nobody else can be primary, or have excluded us, yet */
 /* Every member that nothing waits for has stopped reading. *until: else ask again then. */
 bool lease_all_excluded(const struct core *c, uint64_t *until);
 

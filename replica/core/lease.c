@@ -129,6 +129,12 @@ may_read_until(const struct core *c)
 	return c->leases ? c->lease_until : UINT64_MAX;
 }
 
+bool
+lease_holds(const struct core *c)
+{
+	return may_read_until(c) > c->now;
+}
+
 static void
 tell_gate(struct core *c, uint64_t until)
 {

@@ -983,6 +983,36 @@ test_leases(void)
 	rig_free(r);
 }
 
+static void
+both_acknowledge(struct rig *r)
+{
+	const struct message *sent_last = &action(r, ACT_SEND, 1)->message;
+	struct message last = answer_to(sent_last, MSG_APPENDED, sent_last->last);
+	acknowledge(r);
+	receive(r, &last);
+}
+
+/* Two of three may have made another one primary once their leases are over. */
+static void
+test_without_a_lease_nothing_is_known_not_to_be_applied(void)
+{
+	struct rig *r =
+	    rig_new((struct scene){.self = 1, .members = 3, .min = 2, .len = 1, .applied = 1});
+	struct message m = answer_to(&action(r, ACT_SEND, 1)->message, MSG_PROMISED, r->log[0]->at);
+	m.set = status(r).set;
+	promise(r);
+	receive(r, &m);
+	both_acknowledge(r);
+	CU_ASSERT_EQUAL(phase(r), CORE_ACTIVE);
+	CU_ASSERT_TRUE(status(r).read_until > r->now);
+	submit(r, 1, 10); /* keeps the next one waiting */
+	submit(r, 2, 11);
+	tick(r, CORE_QUEUE_WAIT_MS);
+	expect_answer(r, 0, 11, CORE_UNKNOWN);
+	CU_ASSERT_TRUE(status(r).read_until <= r->now);
+	rig_free(r);
+}
+
 /* Three attempts, a smaller set, the end of the lease: then the primary goes on alone. */
 static void
 test_a_set_shrinks_and_grows_again(void)
@@ -1301,6 +1331,7 @@ register_core(void)
 	CU_ADD_TEST(suite, test_all_empty_begin_a_history);
 	CU_ADD_TEST(suite, test_a_primary_that_lost_its_store_hands_over);
 	CU_ADD_TEST(suite, test_leases);
+	CU_ADD_TEST(suite, test_without_a_lease_nothing_is_known_not_to_be_applied);
 	CU_ADD_TEST(suite, test_a_set_shrinks_and_grows_again);
 	CU_ADD_TEST(suite, test_a_lower_minimum_needs_everybody);
 	CU_ADD_TEST(suite, test_switchover);
