@@ -157,7 +157,7 @@ $(UNIT): $(call objs,tests/unit/*.c) $(B)/tested.a
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -o $@ $^ $(LIBS) $(CUNIT)
 
-$(SIM): $(call objs,tests/sim/*.c replica/core/*.c fcgi/cache/*.c) $(B)/common.a
+$(SIM): $(call objs,tests/sim/*.c replica/core/*.c fcgi/cache/*.c) $(B)/tested.a
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 

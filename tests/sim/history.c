@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "tests/sim/sim.h"
+#include "tests/sim/market.h"
 
 /* The outcome must be what the operation does after all that was committed before it. */
 static void
@@ -82,6 +82,8 @@ history_commit(struct world *w, struct entry *e)
 	o->committed[o->committed_count++] = e;
 	if (e->kind == ENTRY_SET)
 		commit_set(w, e);
+	else if (w->market != NULL)
+		ledger_committed(w, e);
 	else
 		commit_operation(w, e);
 	TRACE(w, "entry %" PRIu64 " (%s %u) is committed", e->at.seq,

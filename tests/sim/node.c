@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "fcgi/base/xalloc.h"
-#include "tests/sim/sim.h"
+#include "tests/sim/market.h"
 
 #define NEVER SIZE_MAX
 
@@ -163,6 +163,8 @@ apply(struct node *n, const struct core_action *a)
 		disk_write(&n->disk,
 		    (struct record){
 			.kind = REC_APPLY, .seq = entries[i]->at.seq, .entry = entries[i]});
+	for (size_t i = 0; i < a->count && n->world->market != NULL; i++)
+		market_applied(n, entries[i]);
 	gate_set_applied(n->gate, n->disk.live.applied);
 }
 
@@ -201,6 +203,10 @@ answer(struct node *n, const struct core_action *a)
 		return;
 	}
 	n->tickets[i] = n->tickets[--n->ticket_count];
+	if (n->world->market != NULL) {
+		market_answered(n, a);
+		return;
+	}
 	client_answer(n->world, a->ticket, a->result);
 	oracle_answered(n, (unsigned)(a->ticket % SIM_OPS), a->result, a->answer, a->answer_len);
 }
@@ -430,7 +436,8 @@ step(struct node *n, struct input in)
 		net_release(in.packet);
 		break;
 	case INPUT_OP:
-		op = shop_new_op(w, (unsigned)(in.ticket % SIM_OPS), in.ticket);
+		op = w->market != NULL ? market_op(n, in.ticket)
+				       : shop_new_op(w, (unsigned)(in.ticket % SIM_OPS), in.ticket);
 		take_actions(n, core_submit(n->core, now, wall, &op, 1));
 		break;
 	case INPUT_SEND_FAILED:
@@ -571,6 +578,9 @@ node_start(struct node *n)
 	n->tick_at = 0;
 	n->paused_until = 0;
 	memset(n->addressed, 0, sizeof(n->addressed));
+	n->disk.live.table.real = n->disk.durable.table.real = w->market != NULL;
+	if (w->market != NULL)
+		market_started(n);
 	n->core = core_new(&config, &durable);
 	TRACE(w, "replica %u starts, boot %lu, log %lu, applied %lu, now %lu", n->id,
 	    (unsigned long)n->boot, (unsigned long)n->disk.live.log_len,
@@ -589,6 +599,8 @@ end_process(struct node *n)
 	n->core = NULL;
 	n->gate = NULL;
 	n->todo = NULL;
+	if (n->world->market != NULL)
+		market_ended(n);
 	for (; n->inbox_count > 0; n->inbox_count--) {
 		if (n->inbox[n->inbox_head].kind == INPUT_MESSAGE)
 			net_release(n->inbox[n->inbox_head].packet);

@@ -1,7 +1,7 @@
 /* What goes wrong in a schedule, and when. */
 #include <string.h>
 
-#include "tests/sim/sim.h"
+#include "tests/sim/market.h"
 
 static unsigned
 pick(struct world *w, const unsigned *values, size_t count)
@@ -45,6 +45,16 @@ draw_mood(struct world *w)
 	m->leavers = random_chance(&w->random, 150);
 }
 
+/* Purchases are made by a market's own people. Its logs are whole; and where a service may lose
+ * what was committed, the other one can't agree with it. */
+static void
+suit_market(struct mood *m)
+{
+	m->writers = m->readers = 0;
+	m->losses = false;
+	m->keep = SIM_LOG;
+}
+
 static void
 draw_first_set(struct world *w)
 {
@@ -61,12 +71,15 @@ void
 schedule_begin(struct world *w)
 {
 	draw_mood(w);
+	if (w->market != NULL)
+		suit_market(&w->mood);
+	w->oracle.table.real = w->market != NULL;
 	draw_first_set(w);
 	for (unsigned i = 0; i < w->mood.nodes; i++) {
 		struct node *n = &w->nodes[i];
 		*n = (struct node){.world = w, .id = i + 1};
 		n->host = i % w->mood.hosts;
-		n->machine = shop_machine(n);
+		n->machine = w->market != NULL ? market_machine(n) : shop_machine(n);
 		world_at(w, random_between(&w->random, 0, 50) * SIM_MS,
 		    (struct event){.kind = EV_START, .index = n->id});
 	}
@@ -112,6 +125,8 @@ change_cuts(struct world *w)
 		for (unsigned b = 1; b <= w->mood.nodes; b++)
 			w->cut[a][b] = w->mood.cuts && random_chance(&w->random, 250);
 	}
+	if (w->market != NULL)
+		market_change_cuts(w->market->world[THE_ORDERS]);
 }
 
 /* ---- What may be lost ---- */
@@ -272,6 +287,8 @@ schedule_calm(struct world *w)
 	w->mood.loss = w->mood.twice = w->mood.late = w->mood.crash_step = w->mood.slow_disk = 0;
 	w->mood.delay_us = 500;
 	memset(w->cut, 0, sizeof(w->cut));
+	if (w->market != NULL)
+		market_change_cuts(w->market->world[THE_ORDERS]);
 	for (unsigned i = 0; i < w->mood.nodes; i++) {
 		if (w->admin.ticket == 0) /* else when it is answered */
 			w->nodes[i].stopped = false;

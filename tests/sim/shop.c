@@ -57,6 +57,8 @@ shop_apply(struct table *t, const struct entry *e)
 		set_decode(e->effects, e->effects_len, &t->set);
 		return;
 	}
+	if (t->real)
+		return;
 	struct cur effects = cur_make(e->effects, e->effects_len);
 	for (size_t i = 0; i < e->key_count; i++) {
 		unsigned key = cur_u32(&effects) % SIM_KEYS;

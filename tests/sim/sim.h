@@ -10,6 +10,9 @@
  *   shop.c     the state machine: books and stock   host.c      a host: its clock, its cache
  *   client.c   writers and readers                  operator.c  commands, and what they promise
  *   oracle.c   what must be true                    history.c   what was committed
+ *
+ * Every tenth schedule has two such worlds, the catalog and the order service, with the rules, rows
+ * and courier of production between them: market.h.
  */
 #ifndef BAZAR_SIM_H
 #define BAZAR_SIM_H
@@ -45,11 +48,14 @@ struct table {
 	struct row rows[SIM_KEYS];
 	uint64_t decided[SIM_OPS]; /* seq of the operation's entry; 0: none */
 	int64_t answers[SIM_OPS];
+	bool real;      /* the rows are those of a service, and kept elsewhere: market.h */
 	struct set set; /* .count 0: none */
 };
 
 struct node;
 struct world;
+struct market;
+struct letter;
 
 uint64_t shop_key(unsigned key);
 struct uuid shop_op_id(unsigned op);
@@ -320,7 +326,9 @@ enum event_kind {
 	EV_READER,
 	EV_FAULT,
 	EV_OPERATOR,
-	EV_CALM
+	EV_CALM,
+	EV_BUYER,
+	EV_LETTER
 };
 
 struct event {
@@ -332,6 +340,7 @@ struct event {
 	uint64_t request;
 	uint32_t peer;
 	struct packet *packet;
+	struct letter *letter;
 };
 
 /* How this schedule is: drawn from its seed. Chances in permille. */
@@ -352,6 +361,7 @@ struct totals {
 	uint64_t decided, unknown, not_applied, simulated_ms;
 	uint64_t shrinks, grows, terms, loads, abandoned, replaced, gone;
 	uint64_t commands, done[5];
+	uint64_t bought, bought_later, bought_unknown, trips;
 };
 
 struct world {
@@ -380,6 +390,7 @@ struct world {
 	struct admin admin;
 	struct oracle oracle;
 	struct totals *totals;
+	struct market *market; /* NULL: a world of its own */
 };
 
 void world_at(struct world *w, uint64_t delay, struct event e);

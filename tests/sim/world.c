@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "fcgi/base/xalloc.h"
-#include "tests/sim/sim.h"
+#include "tests/sim/market.h"
 
 #define AT_ONCE_MAX 5000             /* events of one moment */
 #define REST_WITHIN (60000 * SIM_MS) /* from calm to rest */
@@ -146,29 +146,79 @@ handle(struct world *w, const struct event *e)
 	case EV_CALM:
 		schedule_calm(w);
 		break;
+	case EV_BUYER:
+		buyers_act(w->market, e->index, e->request);
+		break;
+	case EV_LETTER:
+		market_deliver(e->letter);
+		break;
 	}
 }
 
 static void
-run(struct world *w)
+drop(const struct event *e)
 {
-	schedule_begin(w);
-	while (!w->oracle.failed && !schedule_at_rest(w)) {
-		struct event e = next_event(w);
-		w->at_once = e.at == w->now ? w->at_once + 1 : 0;
-		w->now = e.at;
-		if (w->at_once > AT_ONCE_MAX)
-			oracle_fail(w, "time stands still");
-		if (w->now > w->mood.calm_at + REST_WITHIN) {
-			if (e.kind == EV_DELIVER)
-				net_release(e.packet);
-			oracle_fail(w, "no rest within %u s of calm", REST_WITHIN / SIM_MS / 1000);
-			break;
-		}
-		handle(w, &e);
+	if (e->kind == EV_DELIVER)
+		net_release(e->packet);
+	if (e->kind == EV_LETTER)
+		letter_free(e->letter);
+}
+
+/* Whose event is next. */
+static struct world *
+next_world(struct world *worlds, unsigned count)
+{
+	bool second = count > 1 && worlds[1].heap[0].at < worlds[0].heap[0].at;
+	return &worlds[second];
+}
+
+static bool
+any_failed(const struct world *worlds, unsigned count)
+{
+	return worlds[0].oracle.failed || (count > 1 && worlds[1].oracle.failed);
+}
+
+static bool
+all_at_rest(struct world *worlds, unsigned count)
+{
+	return schedule_at_rest(&worlds[0]) &&
+	       (count == 1 || (schedule_at_rest(&worlds[1]) && ledger_at_rest(worlds->market)));
+}
+
+static void
+step(struct world *worlds, unsigned count)
+{
+	struct world *w = next_world(worlds, count);
+	struct event e = next_event(w);
+	uint64_t calm = worlds[count - 1].mood.calm_at;
+	if (calm < worlds->mood.calm_at)
+		calm = worlds->mood.calm_at;
+	w->at_once = e.at == w->now ? w->at_once + 1 : 0;
+	for (unsigned i = 0; i < count; i++)
+		worlds[i].now = e.at;
+	if (w->at_once > AT_ONCE_MAX)
+		oracle_fail(w, "time stands still");
+	if (w->now > calm + REST_WITHIN) {
+		drop(&e);
+		oracle_fail(w, "no rest within %u s of calm", REST_WITHIN / SIM_MS / 1000);
+		return;
 	}
-	if (!w->oracle.failed)
-		oracle_end(w);
+	handle(w, &e);
+}
+
+static void
+run(struct world *worlds, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		schedule_begin(&worlds[i]);
+	if (count > 1)
+		buyers_begin(worlds->market);
+	while (!any_failed(worlds, count) && !all_at_rest(worlds, count))
+		step(worlds, count);
+	for (unsigned i = 0; i < count && !any_failed(worlds, count); i++)
+		oracle_end(&worlds[i]);
+	if (count > 1 && !any_failed(worlds, count))
+		ledger_end(worlds->market);
 }
 
 static void
@@ -177,22 +227,23 @@ end(struct world *w)
 	w->mood.loss = 0;
 	for (unsigned i = 0; i < w->mood.nodes; i++)
 		node_crash(&w->nodes[i]);
-	for (size_t i = 0; i < w->heap_count; i++) {
-		if (w->heap[i].kind == EV_DELIVER)
-			net_release(w->heap[i].packet);
-	}
+}
+
+static void
+clear(struct world *w)
+{
+	for (size_t i = 0; i < w->heap_count; i++)
+		drop(&w->heap[i]);
 	for (unsigned i = 0; i < w->mood.hosts; i++)
 		host_free(&w->hosts[i]);
 	oracle_free(&w->oracle);
 }
 
-bool
-schedule_run(uint64_t seed, bool trace, struct totals *totals, char why[256])
+static void
+prepare(struct world *w, uint64_t seed, bool trace, struct totals *totals)
 {
-	static struct world world; /* big, and used again */
-	struct event *heap = world.heap;
-	size_t cap = world.heap_cap;
-	struct world *w = &world;
+	struct event *heap = w->heap;
+	size_t cap = w->heap_cap;
 	memset(w, 0, sizeof(*w));
 	w->heap = heap;
 	w->heap_cap = cap;
@@ -200,14 +251,33 @@ schedule_run(uint64_t seed, bool trace, struct totals *totals, char why[256])
 	w->random.state = seed * 0xd1342543de82ef95u;
 	w->trace = trace;
 	w->totals = totals;
-	run(w);
-	memcpy(why, w->oracle.why, sizeof(w->oracle.why));
-	bool passed = !w->oracle.failed;
+}
+
+bool
+schedule_run(uint64_t seed, bool trace, struct totals *totals, char why[256])
+{
+	static struct world worlds[2]; /* big, and used again */
+	static struct market market;
+	unsigned count = seed % 10 == 0 ? 2 : 1;
+	for (unsigned i = 0; i < count; i++)
+		prepare(&worlds[i], seed + i * UINT64_C(0x9e3779b97f4a7c15), trace, totals);
+	if (count > 1)
+		market_begin(&market, &worlds[0], &worlds[1]);
+	run(worlds, count);
+	const struct world *failed = count > 1 && worlds[1].oracle.failed ? &worlds[1] : &worlds[0];
+	memcpy(why, failed->oracle.why, sizeof(failed->oracle.why));
+	bool passed = !failed->oracle.failed;
 	totals->schedules++;
-	totals->simulated_ms += w->now / SIM_MS;
-	uint64_t crashes = totals->crashes;
-	w->trace = false;
-	end(w);
-	totals->crashes = crashes; /* the end is none */
+	totals->simulated_ms += worlds->now / SIM_MS;
+	struct totals before = *totals;
+	for (unsigned i = 0; i < count; i++) {
+		worlds[i].trace = false;
+		end(&worlds[i]);
+	}
+	for (unsigned i = 0; i < count; i++)
+		clear(&worlds[i]);
+	if (count > 1)
+		market_end(&market);
+	*totals = before; /* the end is no part of it */
 	return passed;
 }
