@@ -5,6 +5,7 @@
 
 #include "fcgi/base/xalloc.h"
 #include "fcgi/log.h"
+#include "replica/core/plant.h"
 
 struct errands {
 	void *owner;
@@ -277,7 +278,9 @@ make_end(const struct order *order, const struct reserve_answer *a)
 	struct order end = *order;
 	struct buf args = {0};
 
-	if (a->state != RESERVE_DECIDED || !read_end(a, &end))
+	if (PLANTED(REFUSAL) && a->state != RESERVE_DECIDED)
+		end.status = ORDER_REJECTED, end.reason = ORDER_SOLD_OUT;
+	else if (a->state != RESERVE_DECIDED || !read_end(a, &end))
 		return NULL;
 	order_op_end(&args, &end);
 	struct op *op = op_new(order_end_id(&end.id), 0, ORDER_END, &args);
@@ -350,7 +353,7 @@ errands_ended(struct errands *e, uint64_t now, struct hand *h, enum core_result 
 void
 errands_found(struct errands *e, const struct order *order)
 {
-	if (!e->primary || hands_find(&e->hands, &order->id) != NULL)
+	if (PLANTED(SWEEP) || !e->primary || hands_find(&e->hands, &order->id) != NULL)
 		return;
 	struct hand *h = add(e, order);
 	if (h == NULL)

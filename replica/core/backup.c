@@ -51,7 +51,7 @@ promise(struct core *c, const struct message *m)
 	}
 	if (c->role == CORE_PRIMARY)
 		primary_step_down(c);
-	c->promised_to = m->boot;
+	lease_promise(c, m->boot);
 	c->heard_at = c->now;
 	/* What is promoted may go on without us, so nobody reads here until it has said otherwise.
 	 */
@@ -80,14 +80,21 @@ join_history(struct core *c, const struct message *m)
 {
 	if (!uuid_is_nil(&c->pledge.incarnation))
 		return true;
-	if (m->peer_boot != c->boot || c->loaded != 0 || !empty_may_join(c))
+	if (m->peer_boot != c->boot || !empty_may_join(c))
 		return false;
+	if (c->loaded != 0) {
+		if (m->boot != c->load_boot)
+			act_abandon(c); /* that primary will not go on with the tables: it has the
+					   whole log */
+		return false;
+	}
 	c->pledge.incarnation = m->incarnation;
 	c->pledge.formerly = m->formerly;
 	c->pledge.began = (struct epoch){0};
 	c->phase = CORE_LOADING;
-	act_save(c);
 	log_begin(c, (struct position){0}, &c->applied_set, m->last.seq);
+	act_save(
+	    c); /* the history's name last: with it, but not partial, it would count as whole */
 	act(c, ACT_FLUSH);
 	return true;
 }

@@ -117,6 +117,7 @@ struct core {
 	uint64_t promised_to;      /* boot of the primary we promised; 0: not since our own start */
 	uint32_t loaded;           /* the last chunk taken ... */
 	struct position load_base; /* ... of the load that begins here */
+	uint64_t load_boot;        /* ... by this start of the primary */
 
 	struct peer peers[CORE_PEERS_MAX];
 	unsigned peer_count;
@@ -187,6 +188,7 @@ void log_find_sets(struct core *c);
 void log_begin(struct core *c, struct position base, const struct set *set, uint64_t until);
 
 /* lease.c */
+void lease_promise(struct core *c, uint64_t boot);            /* backup: follows that start */
 void lease_answered(struct core *c, const struct message *m); /* backup: m is being answered */
 void lease_taken(struct core *c, const struct message *m);    /* backup: m may grant one */
 bool lease_overtaken(const struct core *c, const struct message *m); /* backup */

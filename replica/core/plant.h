@@ -1,7 +1,7 @@
 /*
  * Planted bugs. `PLANTED(R3)` is true only in a build with -DPLANT_R3 (tests/sim/planted.sh), and a
  * constant 0 otherwise. Each takes away exactly one safeguard, so that the simulator can show that
- * it would notice its absence. Read in replica/core and fcgi/cache only.
+ * it would notice its absence.
  */
 #ifndef BAZAR_CORE_PLANT_H
 #define BAZAR_CORE_PLANT_H
@@ -18,6 +18,7 @@
 #define PLANT_ARG_PLANT_CONFIRM 0 /* (R2) a starting backup serves before it is confirmed */
 #define PLANT_ARG_PLANT_R3 0      /* the tail found at start is not dirty */
 #define PLANT_ARG_PLANT_R4 0      /* the rows are read before the dirty check */
+#define PLANT_ARG_PLANT_R5 0      /* dirty keys are read */
 #define PLANT_ARG_PLANT_R6 0      /* commit_seq is believed without comparing the epoch */
 #define PLANT_ARG_PLANT_R7 0      /* catching up drops whatever follows .prev */
 #define PLANT_ARG_PLANT_R9 0      /* readers do not ask for the lease */
@@ -34,5 +35,8 @@
 #define PLANT_ARG_PLANT_C4 0      /* hits do not ask for the lease */
 #define PLANT_ARG_PLANT_DEDUP 0   /* operation ids are not looked up */
 #define PLANT_ARG_PLANT_FLUSH 0   /* a backup answers before its log is on disk */
+#define PLANT_ARG_PLANT_DENIAL 0  /* "not applied" is said without a lease */
+#define PLANT_ARG_PLANT_SWEEP 0   /* nobody looks for orders that were left PENDING */
+#define PLANT_ARG_PLANT_REFUSAL 0 /* an order that the catalog could not decide is rejected */
 
 #endif

@@ -870,7 +870,7 @@ test_histories_do_not_mix(void)
 	m.peer_boot = BOOT;
 	m.last.seq = 7; /* so far it is worth nothing */
 	receive(r, &m);
-	CU_ASSERT_STRING_EQUAL(did(r), "SAVE LOADED FLUSH SEND");
+	CU_ASSERT_STRING_EQUAL(did(r), "LOADED SAVE FLUSH SEND");
 	CU_ASSERT_EQUAL(phase(r), CORE_LOADING);
 	CU_ASSERT_EQUAL(action(r, ACT_LOADED, 0)->loaded.until, 7);
 	CU_ASSERT_TRUE(uuid_is_nil(&sent(r)->incarnation));
@@ -980,6 +980,13 @@ test_leases(void)
 	m.granted = 9; /* no answer of ours */
 	receive(r, &m);
 	CU_ASSERT_EQUAL(status(r).read_until, 5000 + CORE_LEASE_MS);
+	r->now = 5200;
+	m.granted = 0;
+	receive(r, &m); /* a double: the primary has the first answer */
+	m.request = 4;
+	m.granted = 3;
+	receive(r, &m);
+	CU_ASSERT_EQUAL(status(r).read_until, 5100 + CORE_LEASE_MS);
 	rig_free(r);
 }
 
@@ -1220,7 +1227,7 @@ test_an_empty_store_is_loaded(void)
 	load(r, 3, 0, 0); /* one is missing */
 	CU_ASSERT_EQUAL(sent(r)->verdict, VERDICT_GAP);
 	load(r, 2, 6, 0);
-	CU_ASSERT_STRING_EQUAL(did(r), "LOAD LOADED SAVE FLOOR_ALL FLUSH SEND");
+	CU_ASSERT_STRING_EQUAL(did(r), "LOAD SAVE LOADED FLOOR_ALL FLUSH SEND");
 	CU_ASSERT_EQUAL(phase(r), CORE_LOADING); /* until entry 6 is applied */
 	CU_ASSERT_EQUAL(status(r).partial_until, 6);
 	CU_ASSERT_EQUAL(status(r).last.seq, 5);
@@ -1230,6 +1237,18 @@ test_an_empty_store_is_loaded(void)
 	CU_ASSERT_EQUAL(sent(r)->verdict, VERDICT_GAP);
 	load(r, 1, 0, 2);
 	CU_ASSERT_STRING_EQUAL(did(r), "ABANDON");
+	rig_free(r);
+	r = backup_new(
+	    0, 0); /* a part is of no use to a primary that has the log from its beginning */
+	tick(r, 1000);
+	load(r, 1, 0, 0);
+	struct message m = request(MSG_APPEND, 3, (struct position){0});
+	receive(r, &m); /* sent before the tables */
+	CU_ASSERT_EQUAL(sent(r)->verdict, VERDICT_GAP);
+	m = request(MSG_APPEND, 4, (struct position){0});
+	m.boot++;
+	receive(r, &m);
+	action(r, ACT_ABANDON, 0);
 	rig_free(r);
 }
 
