@@ -157,7 +157,8 @@ $(UNIT): $(call objs,tests/unit/*.c) $(B)/tested.a
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -o $@ $^ $(LIBS) $(CUNIT)
 
-$(SIM): $(call objs,tests/sim/*.c replica/core/*.c fcgi/cache/*.c) $(B)/tested.a
+SIM_OBJS = $(call objs,tests/sim/*.c replica/core/*.c fcgi/cache/*.c)
+$(SIM): $(SIM_OBJS) $(B)/tested.a
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
@@ -200,9 +201,9 @@ $(B)/tests/torture-links.so: tests/torture/net/links.c $(B)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(STD) $(WARN) $(CFLAGS) -fPIC -shared -o $@ $<
 
-# Workers with a planted bug (replica/core/plant.h): make PLANT=R1 build/torture-planted/R1/bazar-order.
+# What links a planted bug (replica/core/plant.h): make PLANT=R1 build/planted/R1/bazar-order.
 ifneq ($(PLANT),)
-P = $(B)/torture-planted/$(PLANT)
+P = $(B)/planted/$(PLANT)
 PLANTED  = $(shell grep -lw PLANTED replica/*.c replica/*/*.c fcgi/*.c fcgi/*/*.c)
 REPLACED = $(patsubst %.c,$(P)/obj/%.o,$(PLANTED)) $(filter-out $(PLANTED:%.c=$(B)/obj/%.o),$(1))
 $(P)/obj/%.o: %.c $(B)/flags
@@ -210,7 +211,8 @@ $(P)/obj/%.o: %.c $(B)/flags
 	$(Q)$(COMPILE) -DPLANT_$(PLANT) -DNDEBUG -o $@ $<
 $(P)/bazar-catalog: $(call REPLACED,$(CATALOG)) $(B)/common.a
 $(P)/bazar-order: $(call REPLACED,$(ORDER)) $(B)/common.a
-$(P)/bazar-catalog $(P)/bazar-order:
+$(P)/sim: $(call REPLACED,$(SIM_OBJS)) $(B)/tested.a
+$(P)/bazar-catalog $(P)/bazar-order $(P)/sim:
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 endif
 
@@ -243,7 +245,7 @@ check-fault: $(FAULT)
 SCHEDULES = 100000
 check-sim: $(SIM)
 	$(SIM) --schedules $(SCHEDULES) --jobs $$(nproc)
-	@! test -x tests/sim/planted.sh || BUILD=$(B) tests/sim/planted.sh
+	BUILD=$(B) tests/sim/planted.sh
 
 # A short run of each fuzzer.
 FUZZ_SECONDS = 5

@@ -35,7 +35,6 @@
 #define PLANT_ARG_PLANT_C4 0      /* hits do not ask for the lease */
 #define PLANT_ARG_PLANT_DEDUP 0   /* operation ids are not looked up */
 #define PLANT_ARG_PLANT_FLUSH 0   /* a backup answers before its log is on disk */
-#define PLANT_ARG_PLANT_DENIAL 0  /* "not applied" is said without a lease */
 #define PLANT_ARG_PLANT_SWEEP 0   /* nobody looks for orders that were left PENDING */
 #define PLANT_ARG_PLANT_REFUSAL 0 /* an order that the catalog could not decide is rejected */
 

@@ -23,16 +23,6 @@ soon(struct market *m)
 	return random_between(&m->world[THE_ORDERS]->random, 1, 300) * SIM_MS;
 }
 
-/* Where the front sends writes: most of the time it knows who is primary. */
-static struct node *
-ask_whom(struct world *w)
-{
-	struct node *primary = world_primary(w);
-	if (primary == NULL || random_chance(&w->random, 50))
-		return &w->nodes[random_below(&w->random, w->mood.nodes)];
-	return primary;
-}
-
 /* ---- The shelves ---- */
 
 static struct op *
@@ -67,7 +57,7 @@ static void
 fill_shelves(struct market *m)
 {
 	struct world *w = m->world[THE_CATALOG];
-	struct node *n = ask_whom(w);
+	struct node *n = world_ask_whom(w);
 	unsigned last = m->restock_count;
 	struct submission s = {.what = FOR_SEED};
 	if (n->core == NULL) {
@@ -170,7 +160,7 @@ static void
 call(struct market *m, unsigned who)
 {
 	struct world *w = m->world[THE_ORDERS];
-	struct node *n = ask_whom(w);
+	struct node *n = world_ask_whom(w);
 	struct buy_call *c = new_call(m);
 	unsigned order = (unsigned)m->buyers[who].order;
 	struct sim_order *o = &m->orders[order];

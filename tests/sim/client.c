@@ -23,21 +23,11 @@ new_op(struct world *w, struct writer *me)
 	me->quits = random_chance(&w->random, 100);
 }
 
-/* Where the front sends writes: most of the time it knows who is primary. */
-static struct node *
-ask_whom(struct world *w)
-{
-	struct node *primary = world_primary(w);
-	if (primary == NULL || random_chance(&w->random, 50))
-		return &w->nodes[random_below(&w->random, w->mood.nodes)];
-	return primary;
-}
-
 static void
 call(struct world *w, unsigned writer)
 {
 	struct writer *me = &w->writers[writer];
-	struct node *asked = ask_whom(w);
+	struct node *asked = world_ask_whom(w);
 	if (asked->core == NULL || asked->inbox_count == SIM_INBOX ||
 	    asked->ticket_count == SIM_OPS) {
 		call_again(w, writer, random_between(&w->random, 1, 200) * SIM_MS);

@@ -561,6 +561,8 @@ node_start(struct node *n)
 	struct core_durable durable;
 	if ((w->hosts[n->host].expected >> n->id & 1) == 0)
 		host_format(w, n->host); /* a segment waits for all replicas of its host */
+	if (n->disk.durable.partial_until == UINT64_MAX)
+		node_lose_disk(n); /* as store_open_or_abandon */
 	disk_load(&n->disk, &durable);
 	n->boot = ++w->boots;
 	struct core_config config = {

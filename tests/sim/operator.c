@@ -172,6 +172,8 @@ remove_one(struct world *w, struct node *primary)
 {
 	struct node *n = any_node(w);
 	struct core_command c = {.kind = COMMAND_REMOVE, .id = n->id};
+	if (w->admin.loss_accepted)
+		return; /* it may be the one whose history all shall follow */
 	if (n != primary && random_chance(&w->random, 500))
 		c.lost = make_lost(w, n);
 	give(w, primary, c);
@@ -277,6 +279,15 @@ remove_gone(struct world *w, struct node *primary)
 	}
 }
 
+/* By its own log. */
+static bool
+is_member(const struct node *n)
+{
+	struct set space;
+	const struct set *s = disk_set(&n->disk.live, &space);
+	return s == NULL || set_find(s, n->id) != NULL;
+}
+
 /* The one with the most, so that there is nothing to refuse. */
 static void
 replace_primary(struct world *w)
@@ -286,7 +297,8 @@ replace_primary(struct world *w)
 	for (unsigned i = 0; i < w->mood.nodes; i++) {
 		struct node *n = &w->nodes[i];
 		const struct store *s = &n->disk.live;
-		if (n->core == NULL || s->partial_until > s->log_len || !oracle_current(n))
+		if (n->core == NULL || s->partial_until > s->log_len || !oracle_current(n) ||
+		    !is_member(n))
 			continue;
 		if (best == NULL || position_compare(disk_end(s), disk_end(&best->disk.live)) > 0)
 			best = n;

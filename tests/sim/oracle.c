@@ -88,7 +88,7 @@ has_committed(const struct store *s, const struct oracle *o)
 	uint64_t seq = o->committed_count;
 	if (seq == 0)
 		return true;
-	if (s->partial_until == UINT64_MAX || seq > s->log_len)
+	if (s->partial_until > s->log_len || seq > s->log_len)
 		return false;
 	const struct entry *last = o->committed[seq - 1];
 	if (seq <= s->base.seq)

@@ -25,6 +25,7 @@ draw_mood(struct world *w)
 	m->writers = (unsigned)random_between(&w->random, 1, SIM_WRITERS);
 	m->readers = (unsigned)random_between(&w->random, 1, SIM_READERS);
 	m->ops = PICK(w, 10, 25, SIM_OPS, SIM_OPS);
+	m->astray = PICK(w, 50, 50, 400);
 	m->loss = PICK(w, 0, 0, 20, 100, 300);
 	m->twice = PICK(w, 0, 0, 50, 200);
 	m->late = PICK(w, 0, 0, 20, 100);
@@ -131,12 +132,25 @@ change_cuts(struct world *w)
 
 /* ---- What may be lost ---- */
 
+/* One that lacks what is pruned elsewhere will be asked to give up what it has. */
+static bool
+is_far_behind(const struct node *n)
+{
+	const struct world *w = n->world;
+	for (unsigned i = 0; i < w->mood.nodes; i++) {
+		if (w->nodes[i].disk.live.log_first > n->disk.live.log_len + 1)
+			return true;
+	}
+	return false;
+}
+
+/* A store of a history that was given up is one, too. */
 static bool
 is_lost(const struct node *n)
 {
 	const struct store *s = &n->disk.durable;
-	return n->gone || n->amnesia || s->partial_until > s->log_len ||
-	       uuid_is_nil(&s->pledge.incarnation);
+	return n->gone || n->amnesia || s->partial_until > s->log_len || is_far_behind(n) ||
+	       !uuid_equal(&s->pledge.incarnation, &n->world->oracle.incarnation);
 }
 
 /* A promotion can do without min - 1 logs, by whichever of the sets that may be in force. */

@@ -346,7 +346,7 @@ struct event {
 /* How this schedule is: drawn from its seed. Chances in permille. */
 struct mood {
 	unsigned nodes, members, hosts, writers, readers, ops;
-	unsigned loss, twice, late, crash_step, crash_fault, slow_disk, yield;
+	unsigned astray, loss, twice, late, crash_step, crash_fault, slow_disk, yield;
 	unsigned delay_us;    /* of a message, about */
 	unsigned fault_ms;    /* between faults, about */
 	unsigned operator_ms; /* between commands, about; 0: none */
@@ -395,7 +395,8 @@ struct world {
 
 void world_at(struct world *w, uint64_t delay, struct event e);
 struct node *world_node(struct world *w, uint32_t id);
-struct node *world_primary(struct world *w); /* the active one of the latest epoch, or NULL */
+struct node *world_primary(struct world *w);  /* the active one of the latest epoch, or NULL */
+struct node *world_ask_whom(struct world *w); /* where a front sends writes: mostly to that one */
 
 void schedule_begin(struct world *w);
 void schedule_fault(struct world *w);

@@ -87,6 +87,15 @@ world_primary(struct world *w)
 	return found;
 }
 
+struct node *
+world_ask_whom(struct world *w)
+{
+	struct node *primary = world_primary(w);
+	if (primary == NULL || random_chance(&w->random, w->mood.astray))
+		return &w->nodes[random_below(&w->random, w->mood.nodes)];
+	return primary;
+}
+
 /* Nothing starts at a host that stands still. */
 static void
 start(struct world *w, struct node *n)

@@ -3,7 +3,7 @@
 # (replica/core/plant.h says what each takes away), lets them be tortured with assertions off, again
 # and again with other seeds, and demands that each is caught within LIMIT seconds.
 #
-#   tests/torture/planted.sh [BUG...]      in $BUILD/torture-planted (default build/torture-planted)
+#   tests/torture/planted.sh [BUG...]      in $BUILD/planted (default build/planted)
 #
 # Left to the simulator (tests/sim/planted.sh) are those that a real shop of two replicas shows seldom
 # or never: they can be named here all the same. BOOT: over HTTP no answer reaches a process that was
@@ -14,7 +14,7 @@ cd "$(dirname "$0")/../.."
 LIMIT=${LIMIT:-300}
 RUN=${RUN:-40}
 BUILD=${BUILD:-build}
-DIR=$BUILD/torture-planted
+DIR=$BUILD/planted
 BUGS="R1 R9 GRANTED TABLE FLOORS DEDUP FLUSH"
 
 # The faults that bring it to light soonest; all kinds would, in time.
@@ -41,7 +41,7 @@ torture() {
 		# The options are words.
 		# shellcheck disable=SC2046
 		BUILD=$BUILD TORTURE_WORKERS="$DIR/$1" python3 tests/torture/run.py --planted \
-			--seed "$seed" --duration "$RUN" $(options "$1") >"$DIR/$1.log" 2>&1 && status=0 ||
+			--seed "$seed" --duration "$RUN" $(options "$1") >"$DIR/$1/torture.log" 2>&1 && status=0 ||
 			status=$?
 		[ "$status" -ne 1 ] || return 0
 		seed=$((seed + 1))
@@ -51,19 +51,19 @@ torture() {
 
 try() {
 	began=$(date +%s)
+	mkdir -p "$DIR/$1"
 	if ! make BUILD="$BUILD" PLANT="$1" "$DIR/$1/bazar-catalog" "$DIR/$1/bazar-order" \
-		>"$DIR/$1.log" 2>&1; then
-		echo "FAILED $1: does not compile, see $DIR/$1.log"
-	elif torture "$1" && seen=$(grep -m 1 '^SYMPTOM' "$DIR/$1.log"); then
+		>"$DIR/$1/torture.log" 2>&1; then
+		echo "FAILED $1: does not compile, see $DIR/$1/torture.log"
+	elif torture "$1" && seen=$(grep -m 1 '^SYMPTOM' "$DIR/$1/torture.log"); then
 		echo "caught $1 in $(($(date +%s) - began)) s, seed $seed: ${seen#SYMPTOM }"
 		return
 	else
-		echo "FAILED $1: not caught in $LIMIT s, see $DIR/$1.log"
+		echo "FAILED $1: not caught in $LIMIT s, see $DIR/$1/torture.log"
 	fi
 	return 1
 }
 
-mkdir -p "$DIR"
 [ $# -gt 0 ] || eval "set -- $BUGS"
 passed=0 failed=0
 for bug; do
