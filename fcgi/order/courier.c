@@ -101,12 +101,13 @@ courier_free(struct courier *c)
 
 /* ---- Buying while the catalog can't write ---- */
 
+/* Whose log tells what will be applied: a candidate's does not, though it may serve reads. */
 static bool
-is_primary(struct courier *c)
+is_active(struct courier *c)
 {
 	struct core_status status;
 	replica_status(c->replica, &status);
-	return status.role == CORE_PRIMARY;
+	return status.role == CORE_PRIMARY && status.phase == CORE_ACTIVE;
 }
 
 /* Whether the log may hold this order already, so that "not applied" would be a lie. */
@@ -140,7 +141,7 @@ wait_for_catalog(struct courier *c)
 static bool
 may_begin(struct courier *c, const struct uuid *id)
 {
-	return !is_primary(c) || may_be_logged(c, id) || wait_for_catalog(c) || !is_primary(c) ||
+	return !is_active(c) || may_be_logged(c, id) || wait_for_catalog(c) || !is_active(c) ||
 	       may_be_logged(c, id);
 }
 

@@ -32,6 +32,20 @@ is_stranger(const struct core *c, uint32_t id)
 	return c->phase == CORE_ACTIVE && set_find(&c->set, id) == NULL;
 }
 
+/* That any log has an entry of, as far as we know; that of the one who asks aside. */
+static struct epoch
+latest_term(const struct core *c, uint32_t asks)
+{
+	struct epoch latest = c->last.epoch;
+
+	for (unsigned i = 0; empty_is(c) && i < c->peer_count; i++) {
+		const struct peer *p = &c->peers[i];
+		if (p->id != asks && p->whole && epoch_compare(p->last.epoch, latest) > 0)
+			latest = p->last.epoch;
+	}
+	return latest;
+}
+
 static void
 promise(struct core *c, const struct message *m)
 {
@@ -39,10 +53,19 @@ promise(struct core *c, const struct message *m)
 		act_reply(c, m, VERDICT_OTHER_HISTORY);
 		return;
 	}
-	/* A primary that starts again after another was promoted: it need not stop that one. */
-	if (!m->promotion && epoch_compare(c->last.epoch, m->last.epoch) > 0) {
-		act_reply(c, m, VERDICT_SUPERSEDED);
+	/* One that was primary, and says that it goes on: was another promoted since? Who has lost
+	 * its log may have promised that one, and must know from the rest first. */
+	bool goes_on = !m->promotion || m->set.primary == m->from;
+	if (goes_on && empty_is(c) && !empty_knows_all_but(c, m->from, m->granted)) {
+		if (c->phase != CORE_EMPTY)
+			empty_start(c);
 		return;
+	}
+	if (goes_on && epoch_compare(latest_term(c, m->from), m->last.epoch) > 0) {
+		if (!m->promotion)
+			act_reply(c, m, VERDICT_SUPERSEDED); /* it need not stop that one */
+		if (!m->promotion || empty_is(c))
+			return; /* the logs tell, and we have none */
 	}
 	if (epoch_compare(m->epoch, c->pledge.yielded) != 0) {
 		c->pledge.yielded = c->pledge.promised = m->epoch;
@@ -128,15 +151,15 @@ append(struct core *c, const struct message *m)
 	lease_answered(c, m);
 	if (joined)
 		log_commit(c, m->commit); /* after the answer, which the primary waits for */
-	if (c->phase == CORE_LOADING && !empty_is(c))
+	if ((c->phase == CORE_LOADING || c->phase == CORE_EMPTY) && !empty_is(c))
 		c->phase = CORE_JOINING;
 }
 
+/* Whoever has a part of a history is neither empty nor of any help. */
 static void
 hello(struct core *c, const struct message *m)
 {
-	if (c->phase != CORE_LOADING)
-		act_reply(c, m, VERDICT_OK)->set = c->set;
+	act_reply(c, m, c->phase == CORE_LOADING ? VERDICT_GAP : VERDICT_OK)->set = c->set;
 }
 
 /* Only the primary of our set can hand over, and it stops reading before it says so. */

@@ -95,6 +95,15 @@ longest_log(struct core *c)
 	return longest;
 }
 
+void
+campaign_without_source(struct core *c)
+{
+	struct peer *lost = peer_find(c, c->source);
+
+	lost->promised = lost->whole = false;
+	c->phase = CORE_PROMISING;
+}
+
 static bool
 promised(struct core *c, uint32_t id, bool with_log)
 {

@@ -37,6 +37,7 @@ struct peer {
 	uint64_t due;      /* when `request` times out, or when the next message goes */
 	unsigned attempts; /* failed ones in a row */
 	unsigned gaps;     /* VERDICT_GAP in a row */
+	bool in_part;      /* as it said when asked by an empty one: it is being loaded */
 	bool heard;        /* since our start, or since our campaign began */
 	bool promised;     /* our epoch */
 	bool reachable;
@@ -207,6 +208,7 @@ bool empty_is(const struct core *c); /* no history of our own, or not all of it 
 void empty_start(struct core *c);
 void empty_run(struct core *c);
 bool empty_may_join(const struct core *c); /* a primary's history: the others were asked first */
+bool empty_knows_all_but(const struct core *c, uint32_t id, uint64_t given_up); /* who they are */
 void empty_heard(struct core *c, struct peer *p);
 enum message_kind empty_asks(const struct core *c, const struct peer *p); /* 0: nothing */
 
@@ -214,7 +216,8 @@ enum message_kind empty_asks(const struct core *c, const struct peer *p); /* 0: 
 void campaign_start(struct core *c, uint32_t counter); /* with the epoch {counter, self} */
 void campaign_promote(struct core *c, bool accept_data_loss, bool primary_stopped);
 void campaign_outbid(struct core *c, const struct message *m); /* an OLD_EPOCH answer */
-void campaign_run(struct core *c);                             /* won, lost, or not yet? */
+void campaign_without_source(struct core *c); /* whose log was to be adopted: it is lost */
+void campaign_run(struct core *c);            /* won, lost, or not yet? */
 void campaign_resume(struct core *c);
 uint64_t campaign_resume_at(const struct core *c);
 

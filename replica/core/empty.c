@@ -46,23 +46,32 @@ find_heir(struct core *c)
 	return all_heard || c->now - c->started >= PATIENCE_MS ? best : NULL;
 }
 
+bool
+empty_knows_all_but(const struct core *c, uint32_t id, uint64_t given_up)
+{
+	for (unsigned i = 0; i < c->peer_count; i++) {
+		const struct peer *p = &c->peers[i];
+		if (p->id != id && p->id != given_up && !p->heard)
+			return false;
+	}
+	return true;
+}
+
 /* What we promised is forgotten with the store, so we promise again what the others have: else an
  * older primary could take our word for the set's. */
 bool
 empty_may_join(const struct core *c)
 {
-	bool all_heard = true;
-
-	for (unsigned i = 0; i < c->peer_count; i++)
-		all_heard &= c->peers[i].heard;
-	return c->phase != CORE_EMPTY || all_heard || c->now - c->started >= PATIENCE_MS;
+	return c->phase != CORE_EMPTY || empty_knows_all_but(c, c->self, 0) ||
+	       c->now - c->started >= PATIENCE_MS;
 }
 
 static bool
 all_are_empty(const struct core *c)
 {
 	for (unsigned i = 0; i < c->peer_count; i++) {
-		if (!c->peers[i].heard || c->peers[i].whole || c->peers[i].last.seq != 0)
+		const struct peer *p = &c->peers[i];
+		if (!p->heard || p->whole || p->in_part || p->last.seq != 0)
 			return false;
 	}
 	return true;
@@ -81,7 +90,7 @@ enum message_kind
 empty_asks(const struct core *c, const struct peer *p)
 {
 	if (c->loaded != 0)
-		return 0; /* the primary is at it */
+		return p->heard ? 0 : MSG_HELLO; /* the primary is at it */
 	return c->heir == p->id ? MSG_HAND_OVER : MSG_HELLO;
 }
 

@@ -260,14 +260,13 @@ members_given_up(const struct core *c, uint32_t id)
 	return c->commanded && c->command.lost && c->command.id == id && id != c->self;
 }
 
-/* A primary that starts again may wait for the promise of one that is lost. */
+/* A primary that starts again may wait for the promise or the log of one that is lost; or those
+ * whose promise it needs wait for its word. */
 static bool
 waits_for_the_lost(const struct core *c, const struct core_command *command)
 {
 	return command->kind == COMMAND_REMOVE && command->lost && c->role == CORE_PRIMARY &&
-	       (c->phase == CORE_PROMISING || c->phase == CORE_TAIL) && command->id != c->self &&
-	       (set_find(&c->set, command->id) != NULL ||
-		   set_find(&c->applied_set, command->id) != NULL);
+	       c->phase != CORE_ACTIVE && command->id != c->self;
 }
 
 static enum core_told
@@ -306,6 +305,8 @@ members_command(struct core *c, const struct core_command *command)
 		begin_hand_over(c);
 	else if (command->kind == COMMAND_ADD)
 		begin_add(c);
+	else if (c->phase == CORE_ADOPTING && c->source == command->id)
+		campaign_without_source(c);
 }
 
 void

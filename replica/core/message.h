@@ -13,20 +13,21 @@
 
 enum message_kind {
 	/* Odd: a request; the next number is its answer. */
-	MSG_PROMISE = 1, /* a candidate: "my epoch is .epoch; follow no older one" */
-	MSG_PROMISED,    /* .last, .set (the latest in its log) */
-	MSG_FETCH,       /* a candidate that has won: "send me your entries from .prev on" */
-	MSG_FETCHED,     /* .entries */
-	MSG_APPEND,      /* primary: prepare (.entries after .prev), commit (.commit), heartbeat (no
-			    entries) */
-	MSG_APPENDED,    /* .last = the end of the log that is durable and floored here */
-	MSG_LOAD,        /* primary: .rows, chunk .chunk of its tables, which begin at .prev, where
-			    the set was .set; .until != 0: the last one */
-	MSG_LOADED,      /* .chunk is on disk */
-	MSG_HELLO,       /* a replica without history: "who are you?" */
-	MSG_HELLOED,     /* .incarnation, .last, .set */
-	MSG_HAND_OVER,   /* primary, or one whose store is lost: "ask for promises, I agree" */
-	MSG_HANDED       /* it does */
+	MSG_PROMISE =
+	    1,         /* a candidate: "my epoch is .epoch; follow no older one"; .set of its log */
+	MSG_PROMISED,  /* .last, .set (the latest in its log) */
+	MSG_FETCH,     /* a candidate that has won: "send me your entries from .prev on" */
+	MSG_FETCHED,   /* .entries */
+	MSG_APPEND,    /* primary: prepare (.entries after .prev), commit (.commit), heartbeat (no
+			  entries) */
+	MSG_APPENDED,  /* .last = the end of the log that is durable and floored here */
+	MSG_LOAD,      /* primary: .rows, chunk .chunk of its tables, which begin at .prev, where
+			  the set was .set; .until != 0: the last one */
+	MSG_LOADED,    /* .chunk is on disk */
+	MSG_HELLO,     /* a replica without history: "who are you?" */
+	MSG_HELLOED,   /* .incarnation, .last, .set */
+	MSG_HAND_OVER, /* primary, or one whose store is lost: "ask for promises, I agree" */
+	MSG_HANDED     /* it does */
 };
 
 enum message_verdict {
@@ -53,7 +54,8 @@ struct message {
 	struct position commit; /* last committed entry the sender knows */
 	uint64_t granted;       /* APPEND: the request whose answer was last had: from when the
 				   receiver sent that, it may read for a lease; 0: no lease.
-				   LOAD: where the receiver's log ends, as it last said */
+				   LOAD: where the receiver's log ends, as it last said.
+				   PROMISE: the replica given up by the operator, or 0 */
 	uint32_t chunk;         /* LOAD, LOADED: from 1 */
 	uint64_t until; /* LOAD: tables are exact once this seq is applied; 0: more to come */
 	struct set set;

@@ -63,8 +63,12 @@ request_for(struct core *c, struct peer *p)
 	case CORE_EMPTY:
 		return empty_asks(c, p) != 0 ? act_send(c, empty_asks(c, p), p->id) : NULL;
 	case CORE_PROMISING:
-		return p->promised || c->now < c->campaign_from ? NULL
-								: act_send(c, MSG_PROMISE, p->id);
+		if (p->promised || c->now < c->campaign_from)
+			return NULL;
+		m = act_send(c, MSG_PROMISE, p->id);
+		m->set = c->set;
+		m->granted = members_given_up(c, c->command.id) ? c->command.id : 0;
+		return m;
 	case CORE_ADOPTING:
 		if (p->id != c->source)
 			return NULL;
@@ -237,6 +241,9 @@ on_answer(struct core *c, struct peer *p, const struct message *m, bool restarte
 		load_answer(c, p, m);
 	else if (m->kind == MSG_HELLOED && c->phase == CORE_EMPTY) {
 		p->set = m->set;
+		p->in_part = m->verdict == VERDICT_GAP;
+		if (m->epoch.replica == m->from && epoch_compare(m->epoch, c->pledge.promised) > 0)
+			lease_promise(c, m->boot); /* it may be that start's campaign */
 		backup_follow(c, m->epoch);
 		empty_heard(c, p);
 	}

@@ -133,7 +133,8 @@ static bool
 may_be_logged(const struct node *n, const struct uuid *id)
 {
 	const struct store *s = &n->disk.live;
-	if (!node_serves(n) || node_status(n).role != CORE_PRIMARY)
+	struct core_status status = node_status(n);
+	if (!node_serves(n) || status.role != CORE_PRIMARY || status.phase != CORE_ACTIVE)
 		return true;
 	for (uint64_t i = 0; i < s->log_len; i++) {
 		if (s->log[i]->kind == ENTRY_OPERATION && uuid_equal(&s->log[i]->op_id, id))

@@ -341,12 +341,13 @@ help(struct world *w)
 		return;
 	}
 	/* died in the first second of all */
-	bool stuck = w->oracle.committed_count == 0 || o->loss_accepted;
+	bool stuck = w->oracle.committed_count == 0 || o->loss_accepted, gone = false;
 	for (unsigned i = 0; i < w->mood.nodes; i++)
-		stuck |= w->nodes[i].gone;
+		gone |= w->nodes[i].gone;
+	stuck |= gone;
 	if (o->without == 0)
 		o->without = w->now;
-	else if (stuck && w->now - o->without > PATIENCE && w->oracle.committed_count > 0 &&
+	else if (gone && w->now - o->without > PATIENCE && w->oracle.committed_count > 0 &&
 		 (primary = waiting_primary(w)) != NULL)
 		give_up_gone(w, primary);
 	else if (stuck && w->now - o->without > PATIENCE)

@@ -173,6 +173,8 @@ schedule_can_spare(struct world *w, const struct node *n)
 	const struct oracle *o = &w->oracle;
 	if (o->committed_count == 0 || !enough_left(w, &o->table.set, n))
 		return false;
+	if (w->admin.loss_accepted && !o->replaced)
+		return false; /* one replica alone may know of the new history */
 	/* A smaller min may be on its way: then one store at a time. */
 	for (unsigned i = 0; w->admin.min_may_change && i < w->mood.nodes; i++) {
 		if (&w->nodes[i] != n && is_lost(&w->nodes[i]) &&

@@ -14,8 +14,9 @@ void
 world_trace(const struct world *w, const char *format, ...)
 {
 	va_list args;
+	bool orders = w->market != NULL && w == w->market->world[THE_ORDERS];
 	va_start(args, format);
-	printf("%10.3f  ", (double)w->now / SIM_MS);
+	printf("%10.3f %c", (double)w->now / SIM_MS, orders ? 'o' : ' ');
 	vprintf(format, args);
 	putchar('\n');
 	va_end(args);

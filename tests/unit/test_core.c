@@ -955,6 +955,53 @@ test_a_primary_that_lost_its_store_hands_over(void)
 	rig_free(r);
 }
 
+static void
+hear(struct rig *r, size_t nth, struct position last, enum message_verdict verdict)
+{
+	struct message m = answer_to(&action(r, ACT_SEND, nth)->message, MSG_HELLOED, last);
+	m.epoch = last.epoch;
+	m.verdict = verdict;
+	if (last.seq == 0)
+		m.incarnation = (struct uuid){{0}};
+	receive(r, &m);
+}
+
+/* With its store it lost what it had promised, so it asks who has a later term than the one that
+ * starts again. */
+static void
+test_one_that_lost_its_store_learns_before_it_promises(void)
+{
+	struct rig *r = rig_new((struct scene){.self = 2, .members = 3});
+	struct message first = action(r, ACT_SEND, 0)->message;
+	struct message promise = request(MSG_PROMISE, 9, (struct position){{2, 1}, 5});
+	CU_ASSERT_EQUAL(first.to, 1);
+	struct message other =
+	    answer_to(&action(r, ACT_SEND, 1)->message, MSG_HELLOED, (struct position){{3, 3}, 6});
+	other.epoch = (struct epoch){3, 3};
+	hear(r, 0, (struct position){{2, 1}, 5}, VERDICT_OK);
+	receive(r, &promise);
+	CU_ASSERT_STRING_EQUAL(did(r), "");
+	promise.granted = 3; /* the operator gave that one up */
+	receive(r, &promise);
+	CU_ASSERT_EQUAL(sent(r)->kind, MSG_PROMISED);
+	CU_ASSERT_EQUAL(sent(r)->verdict, VERDICT_OK);
+	promise.granted = 0;
+	promise.epoch.counter++;
+	receive(r, &other);
+	receive(r, &promise);
+	CU_ASSERT_EQUAL(sent(r)->verdict, VERDICT_SUPERSEDED);
+	rig_free(r);
+}
+
+static void
+test_a_part_of_a_history_is_not_nothing(void)
+{
+	struct rig *r = primary_new(0, 0);
+	hear(r, 0, NOWHERE, VERDICT_GAP);
+	CU_ASSERT_EQUAL(phase(r), CORE_EMPTY); /* and begins none */
+	rig_free(r);
+}
+
 /* The backup's answers give us the right to read; ours give it one. */
 static void
 test_leases(void)
@@ -1349,6 +1396,8 @@ register_core(void)
 	CU_ADD_TEST(suite, test_a_backup_gives_its_log);
 	CU_ADD_TEST(suite, test_all_empty_begin_a_history);
 	CU_ADD_TEST(suite, test_a_primary_that_lost_its_store_hands_over);
+	CU_ADD_TEST(suite, test_one_that_lost_its_store_learns_before_it_promises);
+	CU_ADD_TEST(suite, test_a_part_of_a_history_is_not_nothing);
 	CU_ADD_TEST(suite, test_leases);
 	CU_ADD_TEST(suite, test_without_a_lease_nothing_is_known_not_to_be_applied);
 	CU_ADD_TEST(suite, test_a_set_shrinks_and_grows_again);
