@@ -47,6 +47,7 @@ struct peer {
 	struct position last, applied; /* as it says itself */
 	uint64_t told;                 /* the commit it was last sent */
 	uint64_t answered;             /* the latest request it has answered; 0: none */
+	uint64_t answered_at;          /* and when */
 	uint64_t granted_until;        /* it, or its host's cache, may be read by our leave */
 	uint64_t lease_until;          /* by it, a primary may be reading until then */
 	struct load load;
@@ -194,8 +195,8 @@ void lease_answered(struct core *c, const struct message *m); /* backup: m is be
 void lease_taken(struct core *c, const struct message *m);    /* backup: m may grant one */
 bool lease_overtaken(const struct core *c, const struct message *m); /* backup */
 void lease_grant(
-    const struct core *c, const struct peer *p, struct message *m); /* primary: in an APPEND */
-void lease_heard(const struct core *c, struct peer *p, bool knew);  /* primary: it answered */
+    const struct core *c, struct peer *p, struct message *m);      /* primary: in an APPEND */
+void lease_heard(const struct core *c, struct peer *p, bool knew); /* primary: it answered */
 void lease_restrict(
     struct core *c);            /* closes the gate, or ends it earlier, where the set says so */
 void lease_run(struct core *c); /* opens and closes the gate */

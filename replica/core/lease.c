@@ -66,11 +66,15 @@ lease_overtaken(const struct core *c, const struct message *m)
 
 /* ---- Primary ---- */
 
+/* The answer may be of a time when it was not in the set, and so had none. */
 void
-lease_grant(const struct core *c, const struct peer *p, struct message *m)
+lease_grant(const struct core *c, struct peer *p, struct message *m)
 {
-	if (c->leases && set_in_sync(&c->set, p->id))
-		m->granted = p->answered;
+	if (!c->leases || !set_in_sync(&c->set, p->id) || p->answered == 0)
+		return;
+	m->granted = p->answered;
+	if (p->granted_until < p->answered_at + CORE_GRANTED_MS)
+		p->granted_until = p->answered_at + CORE_GRANTED_MS;
 }
 
 /* Where it needs no lease for its reads, its host's cache has got one from it, when it answered

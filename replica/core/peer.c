@@ -260,6 +260,7 @@ peer_answer(struct core *c, struct peer *p, const struct message *m)
 	if (m->request == 0 || m->request != p->request)
 		return;
 	p->answered = restarted ? 0 : p->request;
+	p->answered_at = c->now;
 	p->request = 0;
 	p->boot = m->boot;
 	p->due = c->now + CORE_HEARTBEAT_MS;

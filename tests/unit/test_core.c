@@ -1094,6 +1094,18 @@ test_a_set_shrinks_and_grows_again(void)
 	acknowledge(r); /* it is back, with everything */
 	CU_ASSERT_FALSE(is_degraded(r));
 	CU_ASSERT_EQUAL(sent(r)->entries[0]->kind, ENTRY_SET);
+	CU_ASSERT_TRUE(sent(r)->granted != 0); /* for an answer it gave while it was away */
+	uint64_t applied = status(r).applied;
+	fail_send(r);
+	tick(r, 2500);
+	fail_send(r);
+	tick(r, 2700);
+	fail_send(r); /* and is gone again */
+	CU_ASSERT_TRUE(is_degraded(r));
+	tick(r, 2400 + CORE_GRANTED_MS - 1);
+	CU_ASSERT_EQUAL(status(r).applied, applied);
+	tick(r, 2400 + CORE_GRANTED_MS);
+	CU_ASSERT_TRUE(status(r).applied > applied);
 	rig_free(r);
 }
 
