@@ -178,9 +178,14 @@ is_safe(struct core *c, const struct set *s)
 static bool
 holds_before(struct core *c, const struct set *s, bool (*holds)(struct core *, const struct set *))
 {
-	bool certain = s != &c->set || s->forced || !set_weaker(s, &c->applied_set);
+	struct set before = c->applied_set;
 
-	return certain || holds(c, &c->applied_set);
+	for (size_t i = 0; before.count == 0 && i < c->tail_count; i++) {
+		const struct entry *e = c->tail[i]; /* nothing is applied: the first one, then */
+		if (e->kind == ENTRY_SET)
+			set_decode(e->effects, e->effects_len, &before);
+	}
+	return s != &c->set || s->forced || !set_weaker(s, &before) || holds(c, &before);
 }
 
 static enum verdict
