@@ -1,4 +1,5 @@
-/* sim [--schedules N] [--seed S] [--jobs J] [--show N] [--trace] [--verbose] [--first] */
+/* sim [--schedules N] [--seed S] [--jobs J] [--show N] [--losses] [--trace] [--verbose] [--first]
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 struct options {
 	uint64_t schedules, seed, show;
 	unsigned jobs;
-	bool trace, verbose, first;
+	bool losses, trace, verbose, first;
 };
 
 struct result {
@@ -27,9 +28,10 @@ struct result {
 static void
 usage(void)
 {
-	fprintf(stderr, "usage: sim [--schedules N] [--seed S] [--jobs J] [--trace] [--verbose] "
-			"[--first] [--show N]\n"
-			"  runs schedules S, S+1, ... S+N-1; --first ends at the first failure\n");
+	fprintf(stderr, "usage: sim [--schedules N] [--seed S] [--jobs J] [--losses] "
+			"[--trace] [--verbose] [--first] [--show N]\n"
+			"  runs schedules S, S+1, ... S+N-1; --first ends at the first failure;\n"
+			"  --losses: in each the operator may accept the loss of data\n");
 	exit(2);
 }
 
@@ -56,6 +58,8 @@ parse(char **argv)
 			o.show = number(*++a);
 		else if (strcmp(*a, "--jobs") == 0)
 			o.jobs = (unsigned)number(*++a);
+		else if (strcmp(*a, "--losses") == 0)
+			o.losses = true;
 		else if (strcmp(*a, "--trace") == 0)
 			o.trace = true;
 		else if (strcmp(*a, "--verbose") == 0)
@@ -79,7 +83,7 @@ run_job(const struct options *o, unsigned job, struct result *r)
 	for (uint64_t i = job; i < o->schedules; i += o->jobs) {
 		char why[256];
 		r->running = o->seed + i;
-		if (schedule_run(o->seed + i, o->trace, &r->totals, why)) {
+		if (schedule_run(o->seed + i, o->losses, o->trace, &r->totals, why)) {
 			r->passed++;
 			continue;
 		}

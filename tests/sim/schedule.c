@@ -42,7 +42,7 @@ draw_mood(struct world *w)
 	m->wipes = random_chance(&w->random, 300);
 	m->cuts = random_chance(&w->random, 500);
 	m->pauses = random_chance(&w->random, 500);
-	m->losses = random_chance(&w->random, 100);
+	m->losses = random_chance(&w->random, 100) || w->losses;
 	m->leavers = random_chance(&w->random, 150);
 }
 

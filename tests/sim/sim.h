@@ -370,6 +370,7 @@ struct world {
 	uint64_t seed;
 	uint64_t now;
 	bool calm;
+	bool losses; /* asked for, whatever the seed says */
 	bool trace;
 	/* A disk was lost, or somebody else led: what was only prepared may be gone. */
 	bool forgetful;
@@ -405,8 +406,9 @@ bool schedule_at_rest(struct world *w);
 /* Could this replica lose its disk now, and nothing that was promised? */
 bool schedule_can_spare(struct world *w, const struct node *n);
 bool schedule_leave(struct world *w, struct node *n); /* for good, if this schedule has that */
-/* Runs one schedule. False: it failed; `why` tells. */
-bool schedule_run(uint64_t seed, bool trace, struct totals *totals, char why[256]);
+/* Runs one schedule. False: it failed; `why` tells. With `losses` it is one of those in which the
+ * operator may accept that data are lost, as one in ten is otherwise. */
+bool schedule_run(uint64_t seed, bool losses, bool trace, struct totals *totals, char why[256]);
 
 #define TRACE(w, ...)                                                                              \
 	do {                                                                                       \

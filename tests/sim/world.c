@@ -264,13 +264,15 @@ prepare(struct world *w, uint64_t seed, bool trace, struct totals *totals)
 }
 
 bool
-schedule_run(uint64_t seed, bool trace, struct totals *totals, char why[256])
+schedule_run(uint64_t seed, bool losses, bool trace, struct totals *totals, char why[256])
 {
 	static struct world worlds[2]; /* big, and used again */
 	static struct market market;
 	unsigned count = seed % 10 == 0 ? 2 : 1;
-	for (unsigned i = 0; i < count; i++)
+	for (unsigned i = 0; i < count; i++) {
 		prepare(&worlds[i], seed + i * UINT64_C(0x9e3779b97f4a7c15), trace, totals);
+		worlds[i].losses = losses;
+	}
 	if (count > 1)
 		market_begin(&market, &worlds[0], &worlds[1]);
 	run(worlds, count);
