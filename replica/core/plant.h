@@ -21,6 +21,7 @@
 #define PLANT_ARG_PLANT_R5 0      /* dirty keys are read */
 #define PLANT_ARG_PLANT_R6 0      /* commit_seq is believed without comparing the epoch */
 #define PLANT_ARG_PLANT_R7 0      /* catching up drops whatever follows .prev */
+#define PLANT_ARG_PLANT_R8 0      /* a change of a book does not touch its topic */
 #define PLANT_ARG_PLANT_R9 0      /* readers do not ask for the lease */
 #define PLANT_ARG_PLANT_R10 0     /* a promotion is content with any one log */
 #define PLANT_ARG_PLANT_GRANTED 0 /* a set shrinks without waiting for the lease it granted */

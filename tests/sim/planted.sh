@@ -4,7 +4,8 @@
 #
 # A primary takes where a log ends from the backup's own words, so in the simulator .prev is never wrong:
 # PREV is for peers that lie, and is left to the fuzzer that plays them (tests/fuzz/core.c), which sees
-# a log whose entries do not follow each other.
+# a log whose entries do not follow each other. R8 is the catalog's own, about searches, which the
+# simulator does not make: tests/torture/planted.sh.
 #
 #   tests/sim/planted.sh [BUG...]      in $BUILD/planted (default build/planted)
 set -eu
@@ -15,7 +16,7 @@ JOBS=${JOBS:-$(nproc)}
 BUILD=${BUILD:-build}
 DIR=$BUILD/planted
 mkdir -p "$DIR"
-bugs=$(sed -n 's/^#define PLANT_ARG_PLANT_\([A-Z0-9]*\) .*/\1/p' replica/core/plant.h)
+bugs=$(sed -n 's/^#define PLANT_ARG_PLANT_\([A-Z0-9]*\) .*/\1/p' replica/core/plant.h | grep -vx R8)
 [ $# -eq 0 ] || bugs=$*
 
 # Only where data are lost on purpose does a cache change its history.
