@@ -88,7 +88,7 @@ PROGRAMS = $(addprefix $(B)/,bazar-catalog bazar-order bazar-run bazar-init baza
 SOURCES  = $(wildcard fcgi/*.c fcgi/*/*.c replica/*.c replica/*/*.c sql/*.c tests/*/*.c tests/torture/*/*.c)
 HEADERS  = $(wildcard fcgi/*.h fcgi/*/*.h replica/*.h replica/*/*.h sql/*.h tests/*/*.h tests/torture/*/*.h)
 SCRIPTS  = .ci/run .ci/deps nginx/conf/render nginx/pages tests/browser/run tests/fuzz/run.sh \
-	tests/torture/planted.sh vagrant/provision.sh
+	tests/sim/planted.sh tests/torture/planted.sh vagrant/provision.sh
 
 UNIT  = $(B)/tests/unit
 SIM   = $(B)/tests/sim
@@ -266,9 +266,10 @@ check-browser: all
 check-readme: all
 	@if test -x tests/readme/run; then BUILD=$(B) tests/readme/run; fi
 
-# The checker's own tests, then a run of two minutes.
+# The checker's own tests, a planted bug that it must see, then a run of two minutes.
 check-torture: all $(TORTURE) $(DISKS)
 	$(B)/tests/torture-checker-test
+	BUILD=$(B) RUN=15 tests/torture/planted.sh R8
 	BUILD=$(B) python3 tests/torture/run.py --duration 100
 
 # SEED=n repeats a run's choices; DURATION in seconds. Many runs are added up by tests/torture/sum.

@@ -10,7 +10,6 @@
 #   tests/sim/planted.sh [BUG...]      in $BUILD/planted (default build/planted)
 set -eu
 cd "$(dirname "$0")/../.."
-TOP=$PWD
 LIMIT=${LIMIT:-150000}
 JOBS=${JOBS:-$(nproc)}
 BUILD=${BUILD:-build}

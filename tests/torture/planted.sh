@@ -6,9 +6,8 @@
 #   tests/torture/planted.sh [BUG...]      in $BUILD/planted (default build/planted)
 #
 # Left to the simulator (tests/sim/planted.sh) are those that a real shop of two replicas shows seldom
-# or never: they can be named here all the same. BOOT: over HTTP no answer reaches a process that was
-# started after the question. PARTIAL: it takes a log that was pruned. C3: it takes data lost on
-# purpose. SHRINK: of two replicas, the one left out still has to agree to a lower min.
+# or never: they can be named here all the same. PARTIAL: it takes a log that was pruned. C3: it takes
+# data lost on purpose. SHRINK: of two replicas, the one left out still has to agree to a lower min.
 set -eu
 cd "$(dirname "$0")/../.."
 LIMIT=${LIMIT:-300}
