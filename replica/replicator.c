@@ -39,9 +39,9 @@ tell_phase(const struct core_status *s)
 	    s->epoch.replica, (unsigned long long)s->last.seq, (unsigned long long)s->applied);
 }
 
-/* Who must have a write before it counts is worth a line whenever it changes. */
+/* Who must have a write before it counts is worth a line when it is decided, and when it is so. */
 static void
-tell_set(const struct set *set)
+tell_set(const struct set *set, bool committed)
 {
 	char line[256];
 	size_t len = 0;
@@ -50,8 +50,8 @@ tell_set(const struct set *set)
 		    set->member[i].in_sync ? "" : " (away)");
 	if (set->count == 0 || len >= sizeof(line))
 		return;
-	log_info(
-	    "the replica set is %sprimary %u, %u must be in sync", line, set->primary, set->min);
+	log_info("the replica set %s %sprimary %u, %u must be in sync",
+	    committed ? "is" : "is to be", line, set->primary, set->min);
 }
 
 /* Before its actions are carried out: whoever is answered by one of them finds the state it comes
@@ -63,14 +63,15 @@ publish_status(struct replica *r)
 
 	core_status(r->core, &status);
 	bool news = status.phase != r->status.phase || status.role != r->status.role;
-	bool other_set = !set_equal(&status.set, &r->status.set);
+	bool other_set = !set_equal(&status.set, &r->status.set) ||
+			 status.set_committed != r->status.set_committed;
 	pthread_mutex_lock(&r->status_lock);
 	r->status = status;
 	pthread_mutex_unlock(&r->status_lock);
 	if (news)
 		tell_phase(&status);
 	if (other_set)
-		tell_set(&status.set);
+		tell_set(&status.set, status.set_committed);
 }
 
 static void

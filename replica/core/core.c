@@ -244,6 +244,7 @@ core_status(const struct core *c, struct core_status *out)
 	    .in_doubt = c->role == CORE_PRIMARY && in_doubt(c),
 	    .writable = c->role == CORE_PRIMARY && writable(c),
 	    .set = c->set,
+	    .set_committed = set_equal(&c->set, &c->applied_set),
 	    .partial_until = c->partial_until,
 	    .read_until = c->read_until,
 	    .queued = c->queue->count,

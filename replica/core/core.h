@@ -187,6 +187,7 @@ struct core_status {
 	bool in_doubt;          /* a batch has used up its attempts and is still being resent */
 	bool writable;          /* an operation arriving now would be started */
 	struct set set;         /* the latest in the log; .count 0: none yet */
+	bool set_committed;     /* it is in the tables, too */
 	uint64_t partial_until; /* as in core_durable */
 	uint64_t read_until;    /* what the gate was last told; 0: closed */
 	size_t queued;

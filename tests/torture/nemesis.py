@@ -1,23 +1,19 @@
 """What happens to a tortured shop. A fault begins, lasts, ends, and is over when the shop has what it needs again."""
 
+import itertools
 import os
 import random
 import shutil
 import signal
 import time
 
-from shop import OFFSETS, now
+from shop import now
 
-CATALOG, ORDER = ("catalog-1", "catalog-2"), ("order-1", "order-2")
-WORKERS = CATALOG + ORDER
+SERVICES = ("catalog", "order")
 OVER_S = 45  # a fault whose traces last longer than this is a shop that did not heal
 CROWD = 0.25  # how often a fault is followed by several that do not wait for the shop to recover
 AGAIN_S = 4  # for an operator to go on trying
 COMMAND_S = 40  # bazarctl has bounds of its own
-
-
-def other_of(name):
-    return next(other for pair in (CATALOG, ORDER) if name in pair for other in pair if other != name)
 
 
 class Fault:
@@ -78,8 +74,10 @@ class Kill(Fault):
         return all(self.shop.pid(name) not in (None, self.old[name]) and self.shop.ready(name) for name in self.names)
 
 
-class KillBoth(Kill):
-    kind = "kill-both"
+class KillAll(Kill):
+    """Every replica of a service."""
+
+    kind = "kill-all"
 
 
 class Away(Kill):
@@ -106,7 +104,7 @@ class KillNginx(Kill):
     kind = "kill-nginx"
 
     def over(self):
-        return self.shop.pid("nginx") not in (None, self.old["nginx"]) and any(self.shop.ready(n) for n in WORKERS)
+        return self.shop.pid("nginx") not in (None, self.old["nginx"]) and any(self.shop.ready(n) for n in self.shop.workers)
 
 
 class ReloadNginx(Fault):
@@ -147,7 +145,7 @@ class Clock(Kill):
             for name in self.names:
                 self.shop.prepare(name, boottime=offset)
                 self.shop.send(name, signal.SIGSTOP)
-            if self.target == CATALOG:
+            if len(self.names) > 1:
                 self.shop.forget_cache()
             begun = super().begin()
             self.kind = "clock"
@@ -269,11 +267,12 @@ class Damage(Kill):
 
     @property
     def holds(self):
-        pair = {*self.names, other_of(self.target)}
-        return {*pair, frozenset(pair), "bazar-run"}
+        others = self.shop.others(self.target)
+        links = {frozenset(pair) for pair in itertools.combinations((self.target, *others), 2)}
+        return {self.target, *others, *links, "bazar-run"}
 
     def begin(self):
-        if self.shop.primary(self.names[0].split("-")[0], all_in_sync=True) != other_of(self.target):
+        if self.shop.primary(self.target.split("-")[0], all_in_sync=True) not in self.shop.others(self.target):
             return False
         with self.shop.supervisor_asleep():
             begun = super().begin()
@@ -327,7 +326,8 @@ class MinInsync(Command):
     kind = "min-insync"
 
     def begin(self):
-        self.start("min-insync", self.target, self.choose.choice(("1", "1", "all")))
+        fewer = range(1, len(self.shop.replicas(self.target)))
+        self.start("min-insync", self.target, self.choose.choice((*map(str, fewer), "1", "all")))
         return True
 
 
@@ -338,36 +338,37 @@ class Switchover(Command):
         primary = self.shop.primary(self.target)
         if primary is None:
             return False
-        self.start("switchover", self.target, other_of(primary))
+        self.start("switchover", self.target, self.choose.choice(self.shop.others(primary)))
         return True
 
 
 class Promote(Command):
-    """The primary is killed and stays away, and the backup is promoted; then the old one comes back. One time in
+    """The primary is killed and stays away, and a backup is promoted; then the old one comes back. One time in
     three the backup is killed with it: the power fails, and one machine does not come back."""
 
     kind = "promote"
 
     @property
     def holds(self):
-        return set(CATALOG if self.target == "catalog" else ORDER)
+        return set(self.shop.replicas(self.target))
 
     def begin(self):
         self.old = self.shop.primary(self.target)
         if self.old is None:
             return False
+        self.new = self.choose.choice(self.shop.others(self.old))
         self.shop.keep_away(self.old, True)
         self.shop.send(self.old, signal.SIGKILL)
         if self.choose.randrange(3) == 0:
-            self.shop.send(other_of(self.old), signal.SIGKILL)
-        self.start("promote", other_of(self.old))
+            self.shop.send(self.new, signal.SIGKILL)
+        self.start("promote", self.new)
         self.again = time.monotonic() + AGAIN_S
         return True
 
     def has_lasted(self):
         """Refused for the moment, the operator tries again."""
         if self.process.poll() not in (None, 0) and time.monotonic() < self.again:
-            self.start("promote", other_of(self.old))
+            self.start("promote", self.new)
             return False
         return super().has_lasted()
 
@@ -379,30 +380,37 @@ class Promote(Command):
 
 
 HAVE_TIME_SPACES = os.geteuid() == 0 and os.path.exists("/proc/self/timens_offsets")
-PAIRS = (CATALOG, CATALOG[::-1], ORDER, ORDER[::-1], ("order-1", "catalog-1"), ("order-2", "catalog-2"))
-# How often each is chosen, and to what it is done.
+# How often each is chosen, and to what it is done: names of a kind of targets, see targets().
 FAULTS = (
-    (30, Kill, WORKERS),
-    (4, KillBoth, (CATALOG, ORDER)),
-    (4, Away, WORKERS),
-    (2, KillNginx, ("nginx",)),
-    (2, ReloadNginx, ("nginx",)),
-    (14, Pause, WORKERS),
-    (7, Cut, PAIRS),
-    (7, CutOneWay, PAIRS),
-    (3, Lossy, PAIRS),
-    (4, Delay, PAIRS),
-    (4, Duplicate, PAIRS),
-    (2 * HAVE_TIME_SPACES, Clock, (CATALOG, ("order-1",), ("order-2",))),
-    (3, DiskFull, WORKERS),
-    (3, DiskError, WORKERS),
-    (1, DiskReadOnly, WORKERS),
-    (2, Damage, WORKERS),
-    (2, MinInsync, ("catalog", "order")),
-    (3, Switchover, ("catalog", "order")),
-    (2, Promote, ("catalog", "order")),
+    (30, Kill, "worker"),
+    (4, KillAll, "replicas"),
+    (4, Away, "worker"),
+    (2, KillNginx, "nginx"),
+    (2, ReloadNginx, "nginx"),
+    (14, Pause, "worker"),
+    (7, Cut, "pair"),
+    (7, CutOneWay, "pair"),
+    (3, Lossy, "pair"),
+    (4, Delay, "pair"),
+    (4, Duplicate, "pair"),
+    (2 * HAVE_TIME_SPACES, Clock, "machine"),
+    (3, DiskFull, "worker"),
+    (3, DiskError, "worker"),
+    (1, DiskReadOnly, "worker"),
+    (2, Damage, "worker"),
+    (2, MinInsync, "service"),
+    (3, Switchover, "service"),
+    (2, Promote, "service"),
 )
 KINDS = [fault.kind for _, fault, _ in FAULTS]
+
+
+def targets(shop):
+    """By kind: everything that a fault may be done to. A purchase's way is from an order replica to one of the catalog."""
+    sets = [shop.replicas(service) for service in SERVICES]
+    return {"worker": shop.workers, "replicas": sets, "service": SERVICES, "nginx": ("nginx",),
+            "machine": (sets[0], *((name,) for name in sets[1])),
+            "pair": [pair for names in sets for pair in itertools.permutations(names, 2)] + list(zip(*reversed(sets)))}
 
 
 class Nemesis:
@@ -412,12 +420,13 @@ class Nemesis:
     def __init__(self, shop, seed, kinds=None, crowd=CROWD):
         self.shop, self.choose, self.crowded = shop, random.Random(seed), crowd
         self.faults = [f for f in FAULTS if f[0] > 0 and (not kinds or f[1].kind in kinds)]
+        self.targets = targets(shop)
         self.active, self.done, self.problems = [], [], []
         self.next, self.crowd = 0, 0  # crowd: how many more faults come thick and fast
 
     def pick(self):
-        _, kind, targets = self.choose.choices(self.faults, [weight for weight, _, _ in self.faults])[0]
-        return kind(self.shop, self.choose, self.choose.choice(targets))
+        _, kind, target = self.choose.choices(self.faults, [weight for weight, _, _ in self.faults])[0]
+        return kind(self.shop, self.choose, self.choose.choice(self.targets[target]))
 
     def may_begin(self):
         if self.active:

@@ -19,8 +19,8 @@ BUGS="R1 R8 R9 GRANTED TABLE FLOORS DEDUP FLUSH"
 # The faults that bring it to light soonest; all kinds would, in time.
 options() {
 	case $1 in
-	R1) echo --kinds kill,kill-both ;;
-	R2) echo --kinds kill,kill-both,cut-one-way --min-insync all --losing all ;;
+	R1) echo --kinds kill,kill-all ;;
+	R2) echo --kinds kill,kill-all,cut-one-way --min-insync all --losing all ;;
 	CONFIRM) echo --kinds kill,away,cut --min-insync 1 ;;
 	R9 | GRANTED | C4) echo --kinds cut,cut-one-way,pause --min-insync 1 ;;
 	R10) echo --kinds cut,promote --min-insync 1 --crowd 1 ;;
@@ -39,7 +39,7 @@ torture() {
 	while [ "$(date +%s)" -lt "$end" ]; do
 		# The options are words.
 		# shellcheck disable=SC2046
-		BUILD=$BUILD TORTURE_WORKERS="$DIR/$1" python3 tests/torture/run.py --planted \
+		BUILD=$BUILD TORTURE_WORKERS="$DIR/$1" python3 tests/torture/run.py --planted --replicas 2 \
 			--seed "$seed" --duration "$RUN" $(options "$1") >"$DIR/$1/torture.log" 2>&1 && status=0 ||
 			status=$?
 		[ "$status" -ne 1 ] || return 0

@@ -2,7 +2,7 @@
 """make torture: a real shop, many clients, and everything that can go wrong; then the proof that nobody was lied to.
 
     run.py [--seed N] [--duration SECONDS] [--rate N] [--clients N] [--kinds kill,cut,...] [--min-insync 1|all]
-           [--losing none|some|all] [--crowd SHARE] [--keep]
+           [--replicas 2|3] [--losing none|some|all] [--crowd SHARE] [--keep]
 
 Exit status: 0: nothing wrong; 1: a violation, or a shop that did not heal; 2: worthless, because faults went by with
 too few requests. What it found is in BUILD/torture/: a line in runs.jsonl, and for a failure a directory
@@ -10,8 +10,6 @@ failed-<seed>/ with history and logs; the history can be checked again by BUILD/
 """
 
 import argparse
-import bisect
-import glob
 import json
 import os
 import random
@@ -23,8 +21,9 @@ import sys
 import time
 
 import report
-from nemesis import CROWD, KINDS, ORDER, Nemesis
-from shop import BUILD, OFFSETS, TESTS, TortureStack, now
+from logs import Logs
+from nemesis import CROWD, KINDS, SERVICES, Nemesis
+from shop import BUILD, TESTS, TortureStack, now
 from stack import wait_until
 
 MIN_READS, MIN_WRITES = 3, 1  # requests that overlap each fault
@@ -43,7 +42,7 @@ class Torture:
     # ---- The run ----
 
     def start_load(self):
-        doors = [f"--door=front={self.shop.port}", *(f"--door={n}={self.shop.port_of(n)}" for n in OFFSETS)]
+        doors = [f"--door=front={self.shop.port}", *(f"--door={n}={self.shop.port_of(n)}" for n in self.shop.workers)]
         self.load = subprocess.Popen([os.path.join(TESTS, "torture-load"), "--out", self.history, *doors,
                                       "--clients", str(self.options.clients), "--rate", str(self.options.rate),
                                       "--seed", str(self.options.seed)], stdout=subprocess.PIPE, text=True)
@@ -59,7 +58,7 @@ class Torture:
             self.problems.append(f"load: {said}")
 
     def run(self):
-        self.shop = TortureStack(self.options.seed, self.options.losing, BAZAR_NGINX_WORKERS=2)
+        self.shop = TortureStack(self.options.seed, self.options.losing, self.options.replicas, BAZAR_NGINX_WORKERS=2)
         self.nemesis = Nemesis(self.shop, self.options.seed, self.options.kinds, self.options.crowd)
         began = time.monotonic()
         try:
@@ -87,8 +86,8 @@ class Torture:
     def wait_healed(self):
         """Everybody ready, and every replica in sync again."""
         def healed():
-            return (all(self.shop.ready(name) for name in OFFSETS) and
-                    all(self.shop.primary(service, all_in_sync=True) for service in ("catalog", "order")))
+            return (all(self.shop.ready(name) for name in self.shop.workers) and
+                    all(self.shop.primary(service, all_in_sync=True) for service in SERVICES))
         try:
             wait_until(healed, READY_S, "a shop that has healed")
         except AssertionError as error:
@@ -97,8 +96,9 @@ class Torture:
     def choose_set(self):
         """How many replicas must have a write, to begin with."""
         choose = random.Random(self.options.seed)
-        for service in ("catalog", "order"):
-            self.shop.ctl("min-insync", service, self.options.min_insync or choose.choice(("1", "all")))
+        sizes = (*map(str, range(1, self.options.replicas)), "all")
+        for service in SERVICES:
+            self.shop.ctl("min-insync", service, self.options.min_insync or choose.choice(sizes))
 
     # ---- The verdict ----
 
@@ -111,7 +111,7 @@ class Torture:
         self.check_shop("verify")
         self.check_shop("reconcile", "--all")
         self.check_orders()
-        self.check_epochs()
+        self.check_logs()
         self.check_worth()
 
     def check_history(self):
@@ -142,7 +142,7 @@ class Torture:
 
     def check_orders(self):
         """Every acknowledged purchase is at every replica, and there is none that nobody asked for."""
-        for name in ORDER:
+        for name in self.shop.replicas("order"):
             orders = self.read_orders(name)
             for order, (book, quantity) in self.seen.sold.items():
                 row = orders.get(order, {})
@@ -153,34 +153,9 @@ class Torture:
                 self.problems.append(f"{name}: {extra} confirmed orders that nobody heard of, "
                                      f"and only {self.seen.loose} purchases left open")
 
-    def log_lines(self, name):
-        """(time, message) of everything one program logged, in order."""
-        for path in sorted(glob.glob(os.path.join(self.shop.logs(), f"{name}.log*")), reverse=True):
-            with open(path, encoding="utf-8", errors="replace") as lines:
-                for line in lines:
-                    try:
-                        entry = json.loads(line)
-                        yield entry["time"], entry["msg"]
-                    except (ValueError, TypeError, KeyError):
-                        pass  # a line that a kill cut short, or another program's
-
-    def check_epochs(self):
-        """I2: nobody is the active primary of an epoch that another start was active in."""
-        starts = {name: [] for name in OFFSETS}
-        for when, what in self.log_lines("bazar-run"):
-            found = re.match(r"(\S+) started, pid", what)
-            if found and found[1] in starts:
-                starts[found[1]].append(when)
-        seen = {}
-        for name, times in starts.items():
-            for when, what in self.log_lines(name):
-                found = re.match(r"primary is active: epoch ([0-9.]+)", what)
-                if not found:
-                    continue
-                term, start = (name.split("-")[0], found[1]), (name, bisect.bisect_right(times, when))
-                if seen.setdefault(term, start) != start:
-                    self.problems.append(f"{term[0]}: epoch {term[1]} had two primaries: start {seen[term][1]} of "
-                                         f"{seen[term][0]}, start {start[1]} of {start[0]}")
+    def check_logs(self):
+        logs = Logs(self.shop)
+        self.problems += [*logs.epochs(), *logs.leases(self.seen)]
 
     def check_worth(self):
         for fault in self.nemesis.done:
@@ -207,7 +182,7 @@ class Torture:
         print(f"kept in {place}")
 
     def summary(self):
-        return {"seed": self.options.seed, "seconds": round(self.seconds), "faults": self.nemesis.counts(),
+        return {"seed": self.options.seed, "replicas": self.options.replicas, "seconds": round(self.seconds), "faults": self.nemesis.counts(),
                 "requests": self.seen.requests, "operations": self.operations, "cache_hits": self.seen.hits,
                 "orders": len(self.seen.sold), "violations": len(self.problems), "weak": len(self.weak),
                 "unavailable_ms": report.unavailability(self.seen, self.nemesis.done),
@@ -238,6 +213,7 @@ def parse():
     parser.add_argument("--rate", type=int, default=1500)
     parser.add_argument("--clients", type=int, default=36)
     parser.add_argument("--kinds", type=lambda text: text.split(","), default=None, help=",".join(KINDS))
+    parser.add_argument("--replicas", type=int, choices=(2, 3), default=None, help="of each service; default: by the seed")
     parser.add_argument("--min-insync", choices=("1", "all"), default=None, help="default: by the seed")
     parser.add_argument("--losing", choices=("none", "some", "all"), default=None,
                         help="whose disks lose at kill -9 what was not synced; default: by the seed")
@@ -247,13 +223,15 @@ def parse():
     options = parser.parse_args()
     if options.seed is None:
         options.seed = random.randrange(2**32)
+    if options.replicas is None:
+        options.replicas = random.Random(options.seed).choice((2, 2, 3))
     return options
 
 
 def main():
     options = parse()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and clean up
-    print(f"seed {options.seed}, {options.duration:g} s", flush=True)
+    print(f"seed {options.seed}, {options.replicas} replicas, {options.duration:g} s", flush=True)
     torture = Torture(options)
     torture.run()
     torture.tell()

@@ -13,14 +13,14 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "system"))
-from stack import BUILD, OFFSETS, Stack, port_is_free, reserve  # noqa: E402  (needs the path above)
+from stack import ADDED, BUILD, OFFSETS, Stack, port_is_free, reserve  # noqa: E402  (needs the path above)
 
 TESTS = os.path.join(BUILD, "tests")
 # Where the real workers are: those with a planted bug, if any.
 WORKERS = os.path.abspath(os.environ.get("TORTURE_WORKERS", BUILD))
 PORTS = range(21000, 29800, 400)
 # Whose disks lose what was not synced.
-LOSING = {"none": (), "some": ("catalog-1", "order-2"), "all": tuple(OFFSETS)}
+LOSING = {"none": (), "some": ("catalog-1", "order-2"), "all": (*OFFSETS, *ADDED)}
 DISK_TEXT = 4088  # bytes of rules in a control file of tests/fault/disk_preload.c
 HEALTHY = {"lose_requests": 0, "lose_answers": 0, "reset": 0, "delay": 0, "copies": 0, "late": 0}
 
@@ -37,9 +37,9 @@ def free_port():
 class Proxy:
     """tests/torture/net/proxy.c."""
 
-    def __init__(self, port):
-        offsets = [str(offset) for offset in OFFSETS.values()]
-        self.process = subprocess.Popen([os.path.join(TESTS, "torture-proxy"), str(port), *offsets],
+    def __init__(self, port, offsets):
+        self.offsets = offsets
+        self.process = subprocess.Popen([os.path.join(TESTS, "torture-proxy"), str(port), *map(str, offsets.values())],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.hear()
 
@@ -50,7 +50,7 @@ class Proxy:
     def set(self, asker, asked, **behaviour):
         """How requests of replica `asker` to `asked`, and the answers to them, travel from now on."""
         values = " ".join(str(value) for value in {**HEALTHY, **behaviour}.values())
-        self.process.stdin.write(f"{OFFSETS[asker]} {OFFSETS[asked]} {values}\n")
+        self.process.stdin.write(f"{self.offsets[asker]} {self.offsets[asked]} {values}\n")
         self.process.stdin.flush()
         self.hear()
 
@@ -61,19 +61,24 @@ class Proxy:
 
 
 class TortureStack(Stack):
-    def __init__(self, seed, losing=None, **settings):
+    def __init__(self, seed, losing=None, replicas=2, **settings):
+        """`replicas`: 2 or 3 of each service."""
         self.choose = random.Random(seed)
+        self.offsets = OFFSETS if replicas == 2 else {**OFFSETS, **ADDED}
+        self.workers = tuple(sorted(self.offsets))
         self.losing = set(LOSING[losing or self.choose.choice(list(LOSING))])
         self.port = free_port()
         self.home = tempfile.mkdtemp(prefix="torture-")
         self.run = os.path.join(self.home, "run")
         self.bin = os.path.join(self.home, "bin")
         self.settings = {name: str(value) for name, value in settings.items()}
-        self.launch = {name: {} for name in OFFSETS}
+        self.launch = {name: {} for name in self.workers}
         self.install()
-        self.proxy = Proxy(self.port)
+        self.proxy = Proxy(self.port, self.offsets)
         try:
             self.up()
+            for name in ADDED if replicas == 3 else ():
+                self.ctl("member", "add", name, f"127.0.0.1:{self.port_of(name)}")
         except BaseException:
             self.destroy()
             raise
@@ -90,7 +95,7 @@ class TortureStack(Stack):
             shutil.copy(os.path.join(TESTS, "torture-launch"), os.path.join(self.bin, program))
             shutil.copy(os.path.join(WORKERS, program), os.path.join(self.bin, "real"))
         os.symlink(os.path.realpath(os.path.join(BUILD, "share")), os.path.join(self.bin, "share"))
-        for name in OFFSETS:
+        for name in self.workers:
             with open(self.disk_control(name), "wb") as file:
                 file.truncate(4096)
             self.prepare(name)
@@ -156,6 +161,13 @@ class TortureStack(Stack):
 
     # ---- Replicas ----
 
+    def replicas(self, service):
+        return tuple(name for name in self.workers if name.startswith(service))
+
+    def others(self, name):
+        """The other replicas of its service."""
+        return tuple(other for other in self.replicas(name.split("-")[0]) if other != name)
+
     def ask(self, name, path):
         """The answer of a replica, or None when there is none within a moment: it, or nginx, may be away."""
         client = self.client(self.port_of(name), timeout=1)
@@ -172,7 +184,7 @@ class TortureStack(Stack):
 
     def primary(self, service, all_in_sync=False):
         """The name of the active primary, or None; with `all_in_sync` only while every replica of it is."""
-        for name in (name for name in OFFSETS if name.startswith(service)):
+        for name in self.replicas(service):
             answer = self.ask(name, "/status")
             if answer is None or answer.status != 200 or answer.data["phase"] != "active":
                 continue
@@ -201,14 +213,14 @@ class TortureStack(Stack):
             os.unlink(name)
 
     def heal(self):
-        for asker in OFFSETS:
-            for asked in OFFSETS:
+        for asker in self.workers:
+            for asked in self.workers:
                 if asker != asked:
                     self.proxy.set(asker, asked)
-        for name in OFFSETS:
+        for name in self.workers:
             self.set_disk(name, None)
             self.keep_away(name, False)
-        for name in ("bazar-run", *OFFSETS):
+        for name in ("bazar-run", *self.workers):
             self.send(name, signal.SIGCONT)
 
     def logs(self):
