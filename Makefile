@@ -151,7 +151,7 @@ $(B)/flags: FORCE
 
 # ---- Test programs ---------------------------------------------------------------------------
 
-tests: $(UNIT) $(SIM) $(FAULT) $(DISKS) $(BENCH) $(B)/failpoints/bazar-order
+tests: $(UNIT) $(SIM) $(FAULT) $(DISKS) $(BENCH) $(B)/failpoints/bazar-catalog $(B)/failpoints/bazar-order
 
 $(UNIT): $(call objs,tests/unit/*.c) $(B)/tested.a
 	@mkdir -p $(@D)
@@ -163,11 +163,11 @@ $(SIM): $(SIM_OBJS) $(B)/tested.a
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
-# The cache and the order service with failpoints: places where a test can kill the process between
-# two stores, between two steps of a purchase.
+# Failpoints: places where a test can kill the process between two stores into the cache, two steps of
+# a purchase or of a write.
 $(B)/failpoints/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(Q)$(COMPILE) -DCACHE_FAILPOINTS -DORDER_FAILPOINTS -o $@ $<
+	$(Q)$(COMPILE) -DCACHE_FAILPOINTS -DFAILPOINTS -o $@ $<
 
 FAILPOINTS = $(patsubst %.c,$(B)/failpoints/%.o,$(wildcard fcgi/cache/*.c))
 $(B)/tests/fault_%: $(B)/failpoints/tests/fault/%.o $(FAILPOINTS) $(B)/tested.a
@@ -179,8 +179,13 @@ $(B)/tests/disk_%.so: tests/fault/disk_%.c tests/fault/disk_calls.h $(B)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(STD) $(WARN) $(CFLAGS) -fPIC -shared -fvisibility=hidden -o $@ $<
 
-$(B)/failpoints/bazar-order: $(WORKER) $(patsubst %.c,$(B)/failpoints/%.o,$(wildcard fcgi/order/*.c)) \
-		$(B)/obj/fcgi/catalog/reserve.o $(B)/common.a
+# $(call replaced,objects,folder,which of them): those are taken from the folder.
+replaced = $(patsubst $(B)/obj/%,$(2)/%,$(filter $(3),$(1))) $(filter-out $(3),$(1))
+
+WITH_POINTS = $(patsubst %.c,$(B)/obj/%.o,$(shell grep -l failpoint.h fcgi/*/*.c replica/*.c))
+$(B)/failpoints/bazar-catalog: $(call replaced,$(CATALOG),$(B)/failpoints,$(WITH_POINTS)) $(B)/common.a
+$(B)/failpoints/bazar-order: $(call replaced,$(ORDER),$(B)/failpoints,$(WITH_POINTS)) $(B)/common.a
+$(B)/failpoints/bazar-catalog $(B)/failpoints/bazar-order:
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
 $(B)/tests/bench_%: $(B)/obj/tests/bench/%.o $(B)/tested.a
@@ -207,13 +212,12 @@ ifneq ($(PLANT),)
 P = $(B)/planted/$(PLANT)
 PLANTED  = $(shell grep -lw PLANTED replica/*.c replica/*/*.c fcgi/*.c fcgi/*/*.c)
 WITH_BUG = $(PLANTED:%.c=$(B)/obj/%.o)
-REPLACED = $(patsubst $(B)/obj/%,$(P)/obj/%,$(filter $(WITH_BUG),$(1))) $(filter-out $(WITH_BUG),$(1))
 $(P)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) -DPLANT_$(PLANT) -DNDEBUG -o $@ $<
-$(P)/bazar-catalog: $(call REPLACED,$(CATALOG)) $(B)/common.a
-$(P)/bazar-order: $(call REPLACED,$(ORDER)) $(B)/common.a
-$(P)/sim: $(call REPLACED,$(SIM_OBJS)) $(B)/tested.a
+$(P)/bazar-catalog: $(call replaced,$(CATALOG),$(P)/obj,$(WITH_BUG)) $(B)/common.a
+$(P)/bazar-order: $(call replaced,$(ORDER),$(P)/obj,$(WITH_BUG)) $(B)/common.a
+$(P)/sim: $(call replaced,$(SIM_OBJS),$(P)/obj,$(WITH_BUG)) $(B)/tested.a
 $(P)/bazar-catalog $(P)/bazar-order $(P)/sim:
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fcgi/base/clock.h"
+#include "fcgi/base/failpoint.h"
 #include "fcgi/log.h"
 #include "replica/replicator.h"
 
@@ -189,9 +190,31 @@ perform_one(struct replica *r, const struct core_action *a)
 	}
 }
 
+#ifdef FAILPOINTS
+/* E.g. "2 before flush", of replica 2. */
+static void
+pass(const struct replica *r, const char *when, const struct core_action *a)
+{
+	static const char *const names[] = {[ACT_APPEND] = "append",
+	    [ACT_FLUSH] = "flush",
+	    [ACT_APPLY] = "apply",
+	    [ACT_ANSWER] = "answer"};
+	char place[64];
+	if (a->kind >= sizeof(names) / sizeof(*names) || names[a->kind] == NULL)
+		return;
+	snprintf(place, sizeof(place), "%u %s %s", r->self, when, names[a->kind]);
+	failpoint(place);
+}
+#else
+#define pass(r, when, a) ((void)0)
+#endif
+
 void
 perform(struct replica *r, const struct core_actions *actions)
 {
-	for (size_t i = 0; i < actions->count; i++)
+	for (size_t i = 0; i < actions->count; i++) {
+		pass(r, "before", &actions->list[i]);
 		perform_one(r, &actions->list[i]);
+		pass(r, "after", &actions->list[i]);
+	}
 }

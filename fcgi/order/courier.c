@@ -3,11 +3,11 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "fcgi/base/failpoint.h"
 #include "fcgi/base/wait.h"
 #include "fcgi/base/xalloc.h"
 #include "fcgi/log.h"
 #include "fcgi/order/courier_inside.h"
-#include "fcgi/order/failpoint.h"
 
 /* ---- The lock ---- */
 

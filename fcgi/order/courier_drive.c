@@ -4,11 +4,11 @@
  */
 #include <stdlib.h>
 
+#include "fcgi/base/failpoint.h"
 #include "fcgi/base/wait.h"
 #include "fcgi/base/xalloc.h"
 #include "fcgi/log.h"
 #include "fcgi/order/courier_inside.h"
-#include "fcgi/order/failpoint.h"
 
 /* The catalog may take longer when its backup is away; then it is asked again. */
 #define TRIP_MS 2000

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fcgi/base/failpoint.h"
 #include "fcgi/base/xalloc.h"
 #include "fcgi/order/bodies.h"
 #include "fcgi/order/courier.h"
-#include "fcgi/order/failpoint.h"
 #include "fcgi/peer.h"
 #include "fcgi/reads.h"
 #include "fcgi/service.h"

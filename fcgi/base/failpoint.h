@@ -1,12 +1,12 @@
 /*
- * Places where a test can kill the process: between two steps of a purchase. Only with
- * ORDER_FAILPOINTS, which no program that is installed is compiled with. The file named by
+ * Places where a test can kill the process: between two steps of a purchase, of a write. Only with
+ * FAILPOINTS, which no program that is installed is compiled with. The file named by
  * BAZAR_FAILPOINT holds the name of the place to die at next; dying there removes it.
  */
-#ifndef BAZAR_ORDER_FAILPOINT_H
-#define BAZAR_ORDER_FAILPOINT_H
+#ifndef BAZAR_BASE_FAILPOINT_H
+#define BAZAR_BASE_FAILPOINT_H
 
-#ifdef ORDER_FAILPOINTS
+#ifdef FAILPOINTS
 
 #include <signal.h>
 #include <stdio.h>
