@@ -3,6 +3,7 @@
 #   make up | down | status | reload | reset      a stack on this machine; RUN=dir PORT=n choose which
 #   make | install | uninstall | clean            the programs, in build/
 #   make check                                    all tests; check-unit ... check-torture: one kind
+#   make browser                                  all tests in a browser, and a picture of every view
 #   make torture [SEED=n] [DURATION=s]            clients and faults, and the proof; torture-planted: does it see?
 #   make lint | format | format-check             clang-tidy and cppcheck; clang-format
 #   make asan | tsan | valgrind | bench           the tests under a checker; the measurements
@@ -99,8 +100,8 @@ BENCH = $(patsubst tests/bench/%.c,$(B)/tests/bench_%,$(wildcard tests/bench/*.c
 TORTURE = $(addprefix $(B)/tests/torture-,checker checker-test load proxy launch links.so)
 
 .PHONY: all install uninstall clean deps deps-check up down status reload reset check check-unit \
-	check-fault check-sim check-fuzz check-system check-readme check-browser check-torture torture \
-	torture-planted tests bench format format-check lint asan tsan valgrind FORCE
+	check-fault check-sim check-fuzz check-system check-readme check-browser check-torture browser \
+	torture torture-planted tests bench format format-check lint asan tsan valgrind FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -240,6 +241,7 @@ check: deps-check
 	$(MAKE) check-fuzz
 	$(MAKE) check-system
 	$(MAKE) check-readme
+	$(MAKE) check-browser
 	$(MAKE) check-torture
 
 check-unit: $(UNIT) $(B)/bazar-init
@@ -261,11 +263,14 @@ check-fuzz: $(FUZZERS)
 check-system: all tests
 	BUILD=$(B) python3 tests/system/run.py
 
-# Chromium on the page; pictures of all views go to tests/browser/screenshots. FILES=page.test.mjs
-# is the short run.
-FILES =
+# Shopping with Chromium, and axe on every view: the short run.
+FILES = shopping.test.mjs access.test.mjs
 check-browser: all
 	BUILD=$(B) tests/browser/run $(FILES)
+
+# All of it; pictures of every view go to tests/browser/screenshots.
+browser: all
+	BUILD=$(B) tests/browser/run
 
 check-readme: all
 	@if test -x tests/readme/run; then BUILD=$(B) tests/readme/run; fi

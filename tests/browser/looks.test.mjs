@@ -2,23 +2,15 @@
 // window, and a picture of each in screenshots/, for somebody to look at.
 import { mkdirSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
-import { Shop } from './shop.mjs';
+import { VIEWS, open, stocked } from './views.mjs';
 import { SIZES, Visitor, closeBrowser, openBrowser } from './visitor.mjs';
 
 const PICTURES = new URL('screenshots/', import.meta.url).pathname;
-const VIEWS = {
-	front: '/', topic: '/topic/distributed%20systems', find: '/find?q=undergrad', 'find-nothing': '/find?q=zzz', book: '/book/1',
-	'book-sold-out': '/book/4', 'book-unknown': '/book/999', purchases: '/purchases', desk: '/desk', 'desk-book': '/desk/1', 'desk-low': '/desk/low',
-	'desk-orders': '/desk/orders', 'desk-add': '/desk/add', 'desk-import': '/desk/import', operations: '/operations', problem: '/problems/sold-out',
-};
-
 let shop;
 before(async () => {
 	mkdirSync(PICTURES, { recursive: true });
 	await openBrowser();
-	shop = await Shop.open();
-	await shop.setStock(4, 0);
-	await shop.setStock(2, 3);
+	shop = await stocked();
 });
 after(async () => {
 	await closeBrowser();
@@ -35,13 +27,10 @@ async function look(v, name) {
 for (const size of Object.keys(SIZES)) {
 	for (const scheme of ['light', 'dark']) {
 		describe(`${size}, ${scheme}`, () => {
-			it('every view', () => Visitor.visit(shop.url, { size, scheme }, async (v, page) => {
+			it('every view', () => Visitor.visit(shop.url, { size, scheme }, async (v) => {
 				v.expect(/status of 404/);
 				for (const [name, path] of Object.entries(VIEWS)) {
-					await v.goto(path);
-					await page.getByRole('heading', { level: 1 }).first().waitFor();
-					await page.waitForLoadState('networkidle');
-					await page.waitForFunction(() => !document.querySelector('.waiting'));
+					await open(v, path);
 					await look(v, `${name}-${size}-${scheme}`);
 				}
 			}));
