@@ -32,10 +32,11 @@ CLANG  = clang
 # ---- Debian packages -------------------------------------------------------------------------
 
 BUILD_PACKAGES = gcc libc6-dev make pkg-config nginx libfcgi-dev libdb5.3-dev libdb5.3-sql-dev \
-	libcurl4-openssl-dev libjansson-dev uuid-dev libxxhash-dev libutf8proc-dev libsystemd-dev
-CHECK_PACKAGES = libcunit1-dev clang libclang-rt-14-dev python3 python3-jsonschema python3-yaml curl
+	libcurl4-openssl-dev libjansson-dev uuid-dev libxxhash-dev libutf8proc-dev libsystemd-dev \
+	python3 python3-yaml
+CHECK_PACKAGES = libcunit1-dev clang libclang-rt-14-dev python3-jsonschema curl
 LINT_PACKAGES  = clang-tidy cppcheck shellcheck
-BENCH_PACKAGES = wrk python3
+BENCH_PACKAGES = wrk
 
 # ---- Flags -----------------------------------------------------------------------------------
 
@@ -124,7 +125,7 @@ $(B)/bazar-init: $(INIT) $(B)/common.a
 
 # bazar-run finds schema, templates and pages beside itself; when installed, in ../share/bazar.
 # Where share is a link, an older build made it.
-$(HTML)/index.html: $(shell find nginx/html) nginx/pages | $(B)/flags
+$(HTML)/index.html: $(shell find nginx/html) nginx/pages nginx/docs | $(B)/flags
 	@! test -L $(B)/share || rm $(B)/share
 	@mkdir -p $(B)/share/nginx
 	@ln -sfn '$(CURDIR)/sql' $(B)/share/sql
@@ -263,8 +264,8 @@ check-fuzz: $(FUZZERS)
 check-system: all tests
 	BUILD=$(B) python3 tests/system/run.py
 
-# Shopping with Chromium, and axe on every view: the short run.
-FILES = shopping.test.mjs access.test.mjs
+# Shopping with Chromium, axe on every view, and the linter on openapi.yaml: the short run.
+FILES = openapi.test.mjs shopping.test.mjs access.test.mjs
 check-browser: all
 	BUILD=$(B) tests/browser/run $(FILES)
 

@@ -167,6 +167,17 @@ class Answers(unittest.TestCase):
         with open(DOCUMENT, "rb") as file:
             self.assertEqual(answer.body, file.read())
 
+    def test_the_page_about_it(self):
+        answer = self.stack.get("/docs")
+        self.assertEqual((answer.status, answer.headers.get_content_type()), (200, "text/html"))
+        page = answer.body.decode()
+        self.assertNotRegex(page, r"<script|<style| style=|https?://")
+        anchors = set(re.findall(r' id="([^"]+)"', page))
+        self.assertLessEqual({operation["operationId"] for _, _, operation, _ in CONTRACT.operations()}, anchors)
+        self.assertLessEqual(set(re.findall(r'href="#([^"]+)"', page)), anchors)
+        for problem in set(re.findall(r'href="(/problems/[^"]+)"', page)):
+            self.assertEqual(self.stack.get(problem).status, 200, problem)
+
 
 if __name__ == "__main__":
     unittest.main()

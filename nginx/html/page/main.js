@@ -89,7 +89,7 @@ function Page() {
 		</div></header>
 		<main id="main" class="inside" tabindex="-1" ref=${main}><${View} address=${address} /></main>
 		<footer class="inside"><p>No payment is taken: this shop is about keeping its word.</p>
-			<nav aria-label="For those who work here"><a href="/desk" aria-current=${here('/desk')}>Desk</a> <a href="/operations" aria-current=${here('/operations')}>Operations</a></nav></footer>`;
+			<nav aria-label="For those who work here"><a href="/desk" aria-current=${here('/desk')}>Desk</a> <a href="/operations" aria-current=${here('/operations')}>Operations</a> <a href="/docs" data-away>API</a></nav></footer>`;
 }
 
 render(html`<${Page} />`, document.getElementById('page'));
