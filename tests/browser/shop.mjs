@@ -12,7 +12,6 @@ const run = promisify(execFile);
 const TOP = fileURLToPath(new URL('../..', import.meta.url));
 const BUILD = resolve(TOP, process.env.BUILD ?? 'build');
 const OFFSETS = [0, 80, 81, 82, 83];
-export const GOODBOOKS = join(TOP, '../shared/data/goodbooks-10k.csv');
 
 export async function until(condition, what, seconds = 20) {
 	for (const end = Date.now() + seconds * 1000; ;) {
