@@ -1,8 +1,8 @@
 #include "fcgi/dispatch.h"
 
 #include <string.h>
-#include <time.h>
 
+#include "fcgi/base/clock.h"
 #include "fcgi/base/text.h"
 #include "fcgi/fcgi.h"
 #include "fcgi/guard.h"
@@ -311,27 +311,19 @@ answer(const struct router *router, struct call *c, struct request *q)
 		c->route->handler(c);
 }
 
-static uint64_t
-now_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static void
 complete(struct call *c)
 {
 	finish(c);
 	log_failed_write(c);
-	metrics_count(c->worker->metrics, c->slot, c->r->status, now_ns() - c->began_ns);
+	metrics_count(c->worker->metrics, c->slot, c->r->status, clock_ns() - c->began_ns);
 }
 
 bool
 router_answer(void *arg, struct request *q, struct response *r)
 {
 	const struct router *router = arg;
-	struct call c = {.worker = router->worker, .q = q, .r = r, .began_ns = now_ns()};
+	struct call c = {.worker = router->worker, .q = q, .r = r, .began_ns = clock_ns()};
 	answer(router, &c, q);
 	if (c.later)
 		return false; /* q and r may be gone */

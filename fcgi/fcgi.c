@@ -49,7 +49,6 @@ struct fcgi_pool {
 	int resumed; /* eventfd: an edge of it sends a thread to the answers that came later */
 	atomic_bool stopping;
 	atomic_int highest; /* descriptor of a connection */
-	atomic_uint later;  /* requests whose answer is still to come */
 	atomic_uint idle;   /* threads waiting for any connection */
 	sigset_t asleep;    /* signal mask while waiting: only WAKE_SIGNAL comes through */
 	pthread_t *threads;
@@ -244,6 +243,22 @@ finish(struct exchange *x)
 	return kept;
 }
 
+static void
+count(atomic_uint *counter, int more)
+{
+	atomic_fetch_add_explicit(counter, (unsigned)more, memory_order_relaxed);
+}
+
+/* A request may be taken up again before it was counted as parked: `parked` wraps for a moment. */
+unsigned
+fcgi_busy(const struct fcgi_load *load)
+{
+	int requests = (int)atomic_load_explicit(&load->requests, memory_order_relaxed);
+	int parked = (int)atomic_load_explicit(&load->parked, memory_order_relaxed);
+	int busy = requests - (parked > 0 ? parked : 0);
+	return busy > 0 ? (unsigned)busy : 0;
+}
+
 enum progress { ANSWERED, BROKEN, LATER };
 
 /* One request on a connection that has something to read. LATER: the exchange is no longer ours. */
@@ -263,10 +278,12 @@ take_one(struct exchange *x, int fd)
 		return BROKEN;
 	}
 	response_reset(&x->response);
-	atomic_fetch_add_explicit(&pool->later, 1, memory_order_relaxed);
-	if (!pool->config.handler(pool->config.arg, &x->request, &x->response))
+	count(&pool->config.load->requests, 1);
+	if (!pool->config.handler(pool->config.arg, &x->request, &x->response)) {
+		count(&pool->config.load->parked, 1);
 		return LATER;
-	atomic_fetch_sub_explicit(&pool->later, 1, memory_order_relaxed);
+	}
+	count(&pool->config.load->requests, -1);
 	send_answer(x);
 	return ANSWERED;
 }
@@ -328,7 +345,7 @@ next_ready(struct fcgi_pool *pool)
 		if (n == 1)
 			return event.data.fd;
 		if (n == 0 && stopping &&
-		    atomic_load_explicit(&pool->later, memory_order_relaxed) == 0)
+		    atomic_load_explicit(&pool->config.load->requests, memory_order_relaxed) == 0)
 			return -1;
 		if (n < 0 && errno != EINTR)
 			log_fatal("epoll: %s", strerror(errno));
@@ -429,11 +446,12 @@ static void
 deliver(struct fcgi_pool *pool)
 {
 	for (struct exchange *x; (x = next_answer(pool)) != NULL;) {
+		count(&pool->config.load->parked, -1);
 		x->answer(x->arg);
 		send_answer(x);
 		put_back(pool, finish(x));
 		exchange_spare(x);
-		atomic_fetch_sub_explicit(&pool->later, 1, memory_order_relaxed);
+		count(&pool->config.load->requests, -1);
 	}
 }
 

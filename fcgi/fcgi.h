@@ -9,12 +9,22 @@
 #ifndef BAZAR_FCGI_H
 #define BAZAR_FCGI_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include "fcgi/request.h"
 #include "fcgi/response.h"
 
 struct fcgi_pool;
+
+/* What a pool is doing; for whoever wants to know, at any time. */
+struct fcgi_load {
+	atomic_uint requests; /* being answered */
+	atomic_uint parked;   /* of these, those that hold no thread */
+};
+
+/* How many threads are answering right now. */
+unsigned fcgi_busy(const struct fcgi_load *load);
 
 /*
  * Answers one request; any number of threads at a time. `q` holds method, target, headers and body;
@@ -30,6 +40,7 @@ struct fcgi_config {
 	size_t body_max; /* bytes; what is longer is read and thrown away (body_too_large) */
 	fcgi_handler handler;
 	void *arg;
+	struct fcgi_load *load; /* all 0; outlives the pool */
 };
 
 /* Once in a process, before the first pool and before other threads: signals, open files, memory.

@@ -30,6 +30,7 @@
 static struct settings settings;
 static struct nodes nodes;
 static char secret[SETTINGS_SECRET];
+static struct fcgi_load client_load, peer_load;
 
 static _Noreturn void
 fail_usage(const char *sentence)
@@ -142,7 +143,8 @@ start_replica(struct worker *w, const struct machine *machine)
 }
 
 static struct fcgi_pool *
-start_pool(const char *socket, uint64_t threads, size_t body_max, struct router *router)
+start_pool(const char *socket, uint64_t threads, size_t body_max, struct router *router,
+    struct fcgi_load *load)
 {
 	struct fcgi_config config = {
 	    .listen_fd = inherited_socket(socket),
@@ -150,6 +152,7 @@ start_pool(const char *socket, uint64_t threads, size_t body_max, struct router 
 	    .body_max = body_max,
 	    .handler = router_answer,
 	    .arg = router,
+	    .load = load,
 	};
 	struct fcgi_pool *pool = fcgi_start(&config);
 	if (pool == NULL)
@@ -186,6 +189,8 @@ main(int argc, char **argv)
 	    .settings = &settings,
 	    .nodes = &nodes,
 	    .secret = secret,
+	    .client_load = &client_load,
+	    .peer_load = &peer_load,
 	    .started_ms = clock_wall_ms()};
 	read_configuration(&worker, name);
 
@@ -210,9 +215,9 @@ main(int argc, char **argv)
 	router_init(&client_router, &worker, service_client_routes, NULL);
 	router_init(&peer_router, &worker, peer_routes, service_peer_routes);
 	struct fcgi_pool *peers =
-	    start_pool("peer", settings.peer_threads, PEER_BODY_MAX, &peer_router);
-	struct fcgi_pool *clients =
-	    start_pool("client", settings.client_threads, CLIENT_BODY_MAX, &client_router);
+	    start_pool("peer", settings.peer_threads, PEER_BODY_MAX, &peer_router, &peer_load);
+	struct fcgi_pool *clients = start_pool(
+	    "client", settings.client_threads, CLIENT_BODY_MAX, &client_router, &client_load);
 	sd_notify(0, "READY=1");
 	log_info("started");
 

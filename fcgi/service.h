@@ -9,12 +9,12 @@
 #include <stdint.h>
 
 #include "fcgi/dispatch.h"
+#include "fcgi/fcgi.h"
 #include "fcgi/metrics.h"
 #include "fcgi/nodes.h"
+#include "fcgi/order/courier.h"
 #include "fcgi/settings.h"
 #include "replica/replica.h"
-
-struct courier;
 
 /* One replica's process: everything a handler may use. Made by main, never changed while threads
  * run. */
@@ -30,6 +30,7 @@ struct worker {
 	struct replica *replica;
 	struct courier *courier; /* order service only */
 	struct metrics *metrics;
+	const struct fcgi_load *client_load, *peer_load;
 	uint64_t started_ms; /* wall clock */
 };
 
@@ -50,6 +51,9 @@ void service_machine_free(struct machine *machine);
 int service_start(struct worker *w);
 void service_stop(struct worker *w); /* before replica_stop */
 void service_free(struct worker *w); /* after replica_stop */
+
+/* False where there is no courier. */
+bool service_courier(const struct worker *w, struct courier_stats *out);
 
 /* Whether the tables have their first contents. */
 bool service_seeded(const struct view *tables);

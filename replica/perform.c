@@ -99,6 +99,10 @@ send_message(struct replica *r, const struct message *m)
 {
 	if (!message_is_answer(m)) {
 		struct buf body = {0};
+		if (m->entry_count > 0) {
+			r->entries_to[m->to].request = m->request;
+			r->entries_to[m->to].sent_ns = clock_ns();
+		}
 		message_encode(m, &body);
 		peer_client_send(r->client, m->to, m->request, &body);
 		return;

@@ -267,6 +267,12 @@ replica_status(struct replica *r, struct core_status *out)
 	pthread_mutex_unlock(&r->status_lock);
 }
 
+const struct replica_meters *
+replica_meters(const struct replica *r)
+{
+	return &r->meters;
+}
+
 enum core_told
 replica_command(struct replica *r, const struct core_command *command)
 {

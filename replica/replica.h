@@ -9,10 +9,12 @@
 #ifndef BAZAR_REPLICA_H
 #define BAZAR_REPLICA_H
 
+#include "fcgi/base/histogram.h"
 #include "fcgi/cache/cache.h"
 #include "fcgi/nodes.h"
 #include "fcgi/store/store.h"
 #include "replica/core/core.h"
+#include "replica/peer_client.h"
 
 struct replica;
 
@@ -68,6 +70,14 @@ bool replica_serving(struct replica *r);
 int replica_receive(struct replica *r, const void *body, size_t len, struct buf *answer);
 
 void replica_status(struct replica *r, struct core_status *out);
+
+/* Measured since start; stays where it is until replica_stop. */
+struct replica_meters {
+	struct histogram batch;                /* histogram_counts: operations in a batch */
+	struct histogram ack[PEER_ID_MAX + 1]; /* histogram_seconds, by replica: from sending it
+						  entries until it had them on disk */
+};
+const struct replica_meters *replica_meters(const struct replica *r);
 
 /* An operator's command; `ticket` is filled in here. Waits for its outcome, CORE_COMMAND_MS and a
  * second at most. */

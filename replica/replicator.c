@@ -65,6 +65,9 @@ publish_status(struct replica *r)
 	bool news = status.phase != r->status.phase || status.role != r->status.role;
 	bool other_set = !set_equal(&status.set, &r->status.set) ||
 			 status.set_committed != r->status.set_committed;
+	if (status.batches != r->status.batches)
+		histogram_add(&r->meters.batch, &histogram_counts,
+		    status.batched_ops - r->status.batched_ops);
 	pthread_mutex_lock(&r->status_lock);
 	r->status = status;
 	pthread_mutex_unlock(&r->status_lock);
@@ -134,6 +137,9 @@ request_ended(void *arg, uint32_t id, uint64_t request, int status, const struct
 	bool answered = (status == 200 || status == 409) &&
 			message_decode(answer->data, answer->len, &m) == 0 && m.from == id;
 
+	if (answered && m.verdict == VERDICT_OK && request == r->entries_to[id].request)
+		histogram_add(
+		    &r->meters.ack[id], &histogram_seconds, clock_ns() - r->entries_to[id].sent_ns);
 	if (answered)
 		carry_out(r, core_message(r->core, clock_ms(), clock_wall_ms(), &m));
 	else

@@ -37,6 +37,7 @@ struct replica {
 	pthread_mutex_t status_lock;
 	struct core_status status; /* as of the last step */
 	_Atomic uint64_t stop_by;  /* 0: go on */
+	struct replica_meters meters;
 
 	/* the replicator thread's own */
 	pthread_t thread;
@@ -49,6 +50,9 @@ struct replica {
 	bool cache_refused;    /* when last joined, and so it was said */
 	uint64_t serves_until; /* as the gate was last told; 0: it is closed */
 	uint64_t chores_at;
+	struct {
+		uint64_t request, sent_ns;
+	} entries_to[PEER_ID_MAX + 1]; /* the last request that carried any, by replica */
 };
 
 /* replicator.c */

@@ -1,4 +1,5 @@
-/* The two clocks: one that only goes forward (for waits), one people read (for times shown). */
+/* The clocks: two that only go forward (for waits, for measuring), one people read (for times
+ * shown). */
 #ifndef BAZAR_BASE_CLOCK_H
 #define BAZAR_BASE_CLOCK_H
 
@@ -13,6 +14,15 @@ clock_ms(void)
 	struct timespec t;
 	clock_gettime(CLOCK_BOOTTIME, &t);
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* Nanoseconds on CLOCK_MONOTONIC, for measuring how long something took. */
+static inline uint64_t
+clock_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
 /* Milliseconds since 1970. */

@@ -32,6 +32,8 @@ reserve_all(struct call *c, const struct reserve_item *items, size_t count)
 	replica_write(c->worker->replica, ops, got, count);
 	for (size_t i = 0; i < count; i++) {
 		reserve_take(&answers[i], got[i].result, got[i].bytes.data, got[i].bytes.len);
+		if (got[i].result == CORE_DECIDED && answers[i].last)
+			metrics_event(c->worker->metrics, EVENT_SOLD_OUT);
 		buf_free(&got[i].bytes);
 	}
 	reserve_answer_encode(&c->r->body, answers, count);

@@ -37,6 +37,7 @@ struct reserve_answer {
 	enum catalog_result result;  /* OK, NO_BOOK, SOLD_OUT or INSUFFICIENT */
 	int64_t available;           /* SOLD_OUT, INSUFFICIENT */
 	int64_t price;               /* cents each; OK only */
+	bool last;                   /* OK: none is left. Not sent */
 	char title[BOOK_TITLE_SIZE]; /* OK only */
 };
 

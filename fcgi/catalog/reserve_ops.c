@@ -30,6 +30,7 @@ reserve_take(struct reserve_answer *out, enum core_result result, const uint8_t 
 	out->available = a.available;
 	if (a.result == CATALOG_OK) {
 		out->price = a.book.price;
+		out->last = a.book.quantity == 0;
 		snprintf(out->title, sizeof(out->title), "%s", a.book.title);
 	}
 }

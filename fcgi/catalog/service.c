@@ -64,6 +64,13 @@ service_free(struct worker *w)
 	(void)w;
 }
 
+bool
+service_courier(const struct worker *w, struct courier_stats *out)
+{
+	(void)w, (void)out;
+	return false;
+}
+
 static bool
 stop_at_first(void *found, const struct book *b)
 {

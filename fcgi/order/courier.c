@@ -201,10 +201,11 @@ courier_buy(struct courier *c, const struct uuid *id, uint64_t fingerprint, uint
 }
 
 void
-courier_stats(struct courier *c, struct errands_stats *out, bool *catalog_writable)
+courier_stats(struct courier *c, struct courier_stats *out)
 {
 	courier_enter(c);
-	errands_stats(c->errands, out);
-	*catalog_writable = errands_writable(c->errands);
+	*out = c->swept;
+	errands_stats(c->errands, &out->errands);
+	out->catalog_writable = errands_writable(c->errands);
 	courier_leave(c);
 }

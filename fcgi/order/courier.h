@@ -18,6 +18,7 @@
 #include "replica/replica.h"
 
 #define COURIER_CATALOG_WAIT_MS 2000 /* a buy waits this long for a catalog that can't write */
+#define COURIER_SWEEP_MAX 1024       /* orders; the others' turn comes when these have ended */
 
 struct courier_config {
 	struct replica *replica;
@@ -54,6 +55,16 @@ struct purchase {
 void courier_buy(struct courier *c, const struct uuid *id, uint64_t fingerprint, uint64_t book,
     uint32_t quantity, struct purchase *p);
 
-void courier_stats(struct courier *c, struct errands_stats *out, bool *catalog_writable);
+struct courier_stats {
+	struct errands_stats errands;
+	bool catalog_writable;
+	/* The last look for PENDING orders: when (since 1970; 0: never), how many it found
+	 * (COURIER_SWEEP_MAX: or more), and for how long the oldest of them had been there. */
+	uint64_t swept_ms;
+	size_t pending;
+	uint64_t oldest_ms;
+};
+
+void courier_stats(struct courier *c, struct courier_stats *out);
 
 #endif

@@ -33,6 +33,7 @@ struct courier {
 	bool writable;               /* what errands_writable was when the lock was let go last */
 	pthread_cond_t catalog_news; /* for those who wait to begin: writable, stopping */
 	pthread_cond_t watch;        /* for the watcher: stopping */
+	struct courier_stats swept;  /* what it says of the last sweep */
 };
 
 void courier_enter(struct courier *c);

@@ -16,14 +16,13 @@
 #define WATCH_MS 100
 #define ASK_MS 300 /* no answer by then: no writes now */
 #define SWEEP_MS 1000
-#define SWEEP_MAX 1024 /* orders; the others' turn comes when these have ended */
 
 struct watch {
 	struct courier *courier;
 	struct buf answer;
 	uint64_t sweep_at;
 	size_t count;
-	struct order found[SWEEP_MAX];
+	struct order found[COURIER_SWEEP_MAX];
 };
 
 /* ---- The catalog's health ---- */
@@ -85,7 +84,7 @@ collect(void *arg, const struct order *o)
 {
 	struct watch *w = arg;
 	w->found[w->count++] = *o;
-	return w->count < SWEEP_MAX;
+	return w->count < COURIER_SWEEP_MAX;
 }
 
 /* What ended since the scan is driven once more, and stays as it ended. */
@@ -99,9 +98,16 @@ sweep(struct watch *w)
 	order_pending(store_view(c->store), collect, w);
 	store_read_end(c->store);
 
+	uint64_t now = clock_wall_ms(), oldest = now;
 	courier_enter(c);
-	for (size_t i = 0; i < w->count; i++)
+	for (size_t i = 0; i < w->count; i++) {
 		errands_found(c->errands, &w->found[i]);
+		if (w->found[i].created_ms < oldest)
+			oldest = w->found[i].created_ms;
+	}
+	c->swept.swept_ms = now;
+	c->swept.pending = w->count;
+	c->swept.oldest_ms = now - oldest;
 	courier_leave(c);
 }
 

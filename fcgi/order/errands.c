@@ -340,6 +340,8 @@ errands_ended(struct errands *e, uint64_t now, struct hand *h, enum core_result 
 	if (result == CORE_DECIDED || result == CORE_REPLAYED) {
 		decode(answer, len, &h->order);
 		e->stats.ended++;
+		if (result == CORE_DECIDED)
+			e->stats.outcomes[h->order.reason]++;
 		e->pause_ms = ERRANDS_PAUSE_MS;
 		over(e, h, COURIER_DONE);
 	} else if (result == CORE_NOT_PRIMARY) {

@@ -113,9 +113,10 @@ void errands_close(struct errands *e);              /* sends all buyers away */
 
 struct errands_stats {
 	size_t in_hand;
-	uint64_t ended;   /* orders brought to their end since start */
-	uint64_t batches; /* trips */
-	uint64_t swept;   /* orders picked up by the sweep */
+	uint64_t ended;                   /* orders brought to their end since start */
+	uint64_t batches;                 /* trips */
+	uint64_t swept;                   /* orders picked up by the sweep */
+	uint64_t outcomes[ORDER_REASONS]; /* orders that ended here first; NO_REASON: confirmed */
 };
 void errands_stats(const struct errands *e, struct errands_stats *out);
 

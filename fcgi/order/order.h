@@ -16,6 +16,7 @@
 enum order_status { ORDER_PENDING = 0, ORDER_CONFIRMED, ORDER_REJECTED };
 
 enum order_reason { ORDER_NO_REASON = 0, ORDER_NO_BOOK, ORDER_SOLD_OUT, ORDER_INSUFFICIENT };
+#define ORDER_REASONS (ORDER_INSUFFICIENT + 1)
 
 struct order {
 	struct uuid id;

@@ -71,6 +71,13 @@ service_free(struct worker *w)
 }
 
 bool
+service_courier(const struct worker *w, struct courier_stats *out)
+{
+	courier_stats(w->courier, out);
+	return true;
+}
+
+bool
 service_seeded(const struct view *tables)
 {
 	struct uuid space;

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "fcgi/base/histogram.h"
 #include "fcgi/store/meta.h"
 #include "fcgi/store/oplog.h"
 #include "fcgi/store/store.h"
@@ -21,8 +22,8 @@ struct store {
 	pthread_rwlock_t lock;   /* the service's tables and `applied`; never held over an fsync */
 	struct position applied; /* changed by the writer only, under the lock */
 	uint64_t partial_until;  /* the writer's: as in core_durable */
-	_Atomic uint64_t flushes, flush_nanoseconds;
-	uint64_t set_aside_ms; /* see struct store_stats */
+	struct histogram flush_took; /* nanoseconds */
+	uint64_t set_aside_ms;       /* see struct store_stats */
 	char set_aside_reason[STORE_REASON];
 };
 

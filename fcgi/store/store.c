@@ -2,8 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/statvfs.h>
 
+#include "fcgi/base/clock.h"
 #include "fcgi/base/xalloc.h"
 #include "fcgi/log.h"
 #include "fcgi/store/aside.h"
@@ -187,13 +188,9 @@ store_prune(struct store *s, uint64_t below_seq)
 void
 store_flush(struct store *s)
 {
-	struct timespec from, to;
-	clock_gettime(CLOCK_MONOTONIC, &from);
+	uint64_t from = clock_ns();
 	env_flush(s->env);
-	clock_gettime(CLOCK_MONOTONIC, &to);
-	atomic_fetch_add(&s->flushes, 1);
-	int64_t took = (int64_t)(to.tv_sec - from.tv_sec) * 1000000000 + to.tv_nsec - from.tv_nsec;
-	atomic_fetch_add(&s->flush_nanoseconds, (uint64_t)took);
+	histogram_add(&s->flush_took, &histogram_seconds, clock_ns() - from);
 }
 
 static _Noreturn void
@@ -298,16 +295,27 @@ store_log_first(struct store *s)
 	return atomic_load(&s->log.first);
 }
 
+/* Left at 0 when it does not say. */
+static void
+ask_file_system(const char *dir, struct store_stats *out)
+{
+	struct statvfs fs;
+	if (statvfs(dir, &fs) != 0)
+		return;
+	out->disk_bytes = (uint64_t)fs.f_blocks * fs.f_frsize;
+	out->disk_free = (uint64_t)fs.f_bavail * fs.f_frsize;
+}
+
 void
 store_stats(struct store *s, struct store_stats *out)
 {
 	*out = (struct store_stats){
-	    .flushes = atomic_load(&s->flushes),
-	    .flush_nanoseconds = atomic_load(&s->flush_nanoseconds),
 	    .log_first = store_log_first(s),
 	    .log_last = atomic_load(&s->log.last),
 	    .bytes = env_bytes(s->env),
+	    .flush_took = &s->flush_took,
 	    .set_aside_ms = s->set_aside_ms,
 	};
+	ask_file_system(s->dir, out);
 	memcpy(out->set_aside_reason, s->set_aside_reason, sizeof(out->set_aside_reason));
 }

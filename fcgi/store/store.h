@@ -19,6 +19,7 @@
 
 #include <stdint.h>
 
+#include "fcgi/base/histogram.h"
 #include "fcgi/store/view.h"
 #include "replica/core/core.h"
 
@@ -87,9 +88,11 @@ uint64_t store_log_first(struct store *s); /* the oldest seq the log still has. 
 
 /* Asks the file system for `bytes`: for people and metrics, not for a hot path. Any thread. */
 struct store_stats {
-	uint64_t flushes, flush_nanoseconds; /* since start */
-	uint64_t log_first, log_last;        /* seqs held */
-	uint64_t bytes;                      /* on disk */
+	uint64_t log_first, log_last;   /* seqs held */
+	uint64_t bytes;                 /* on disk */
+	uint64_t disk_bytes, disk_free; /* of the file system it is on; free: for us */
+	const struct histogram
+	    *flush_took; /* histogram_seconds; since start, as long as the store */
 	/* The store that this one stands in for, while it is kept: when it was set aside
 	 * (milliseconds since 1970; 0: there is none), and why. */
 	uint64_t set_aside_ms;

@@ -14,3 +14,10 @@ service_seed(const struct worker *w, struct buf *args, uint8_t *kind)
 	(void)w, (void)args, (void)kind;
 	return -1;
 }
+
+bool
+service_courier(const struct worker *w, struct courier_stats *out)
+{
+	(void)w, (void)out;
+	return false;
+}

@@ -1,9 +1,10 @@
-/* Buffers and their cursor, text from people, UUIDs. */
+/* Buffers and their cursor, text from people, UUIDs, histograms. */
 #include <string.h>
 
 #include <CUnit/CUnit.h>
 
 #include "fcgi/base/buf.h"
+#include "fcgi/base/histogram.h"
 #include "fcgi/base/text.h"
 #include "fcgi/base/uuid.h"
 #include "tests/unit/suites.h"
@@ -148,6 +149,29 @@ test_uuid(void)
 	CU_ASSERT_FALSE(uuid_is_nil(&a));
 }
 
+static void
+test_histogram(void)
+{
+	struct histogram h = {0};
+	const uint64_t bounds[] = {100000, UINT64_C(5000000000)};
+	for (size_t i = 0; i < 2; i++) {
+		histogram_add(&h, &histogram_seconds, bounds[i]);
+		histogram_add(&h, &histogram_seconds, bounds[i] + 1);
+	}
+	CU_ASSERT_EQUAL(atomic_load(&h.bucket[0]), 1);
+	CU_ASSERT_EQUAL(atomic_load(&h.bucket[1]), 1);
+	CU_ASSERT_EQUAL(atomic_load(&h.bucket[HISTOGRAM_BUCKETS - 2]), 1);
+	CU_ASSERT_EQUAL(atomic_load(&h.bucket[HISTOGRAM_BUCKETS - 1]), 1);
+	CU_ASSERT_EQUAL(atomic_load(&h.sum), 2 * (bounds[0] + bounds[1]) + 2);
+	CU_ASSERT_EQUAL(histogram_count(&h), 4);
+
+	struct histogram few = {0}; /* a scale with fewer bounds */
+	histogram_add(&few, &histogram_counts, 512);
+	histogram_add(&few, &histogram_counts, 513);
+	CU_ASSERT_EQUAL(atomic_load(&few.bucket[9]), 1);
+	CU_ASSERT_EQUAL(atomic_load(&few.bucket[10]), 1);
+}
+
 void
 register_base(void)
 {
@@ -161,6 +185,7 @@ register_base(void)
 	    {"ids", test_ids},
 	    {"times", test_time},
 	    {"uuids", test_uuid},
+	    {"a value falls into the first bucket that holds it", test_histogram},
 	    CU_TEST_INFO_NULL,
 	};
 	CU_SuiteInfo suites[] = {{.pName = "base", .pTests = tests}, CU_SUITE_INFO_NULL};

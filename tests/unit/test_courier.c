@@ -161,19 +161,17 @@ stop_shop(void)
 static bool
 is_writable(void)
 {
-	struct errands_stats stats;
-	bool writable;
-	courier_stats(shop.courier, &stats, &writable);
-	return writable;
+	struct courier_stats stats;
+	courier_stats(shop.courier, &stats);
+	return stats.catalog_writable;
 }
 
 static bool
 hands_are_empty(void)
 {
-	struct errands_stats stats;
-	bool writable;
-	courier_stats(shop.courier, &stats, &writable);
-	return stats.in_hand == 0;
+	struct courier_stats stats;
+	courier_stats(shop.courier, &stats);
+	return stats.errands.in_hand == 0;
 }
 
 static bool
@@ -469,8 +467,7 @@ static void
 test_many_buyers_share_trips(void)
 {
 	struct customer buyers[32];
-	struct errands_stats stats;
-	bool writable;
+	struct courier_stats stats;
 	open_shop(true, PATIENCE_MS);
 	for (size_t i = 0; i < 32; i++) {
 		buyers[i].id = uuid_random();
@@ -482,8 +479,9 @@ test_many_buyers_share_trips(void)
 		CU_ASSERT_EQUAL(buyers[i].result, COURIER_DONE);
 	}
 	CU_ASSERT_EQUAL(catalog.reserved, 32);
-	courier_stats(shop.courier, &stats, &writable);
-	CU_ASSERT_EQUAL(stats.ended, 32);
+	courier_stats(shop.courier, &stats);
+	CU_ASSERT_EQUAL(stats.errands.ended, 32);
+	CU_ASSERT_EQUAL(stats.errands.outcomes[ORDER_NO_REASON], 32);
 	close_shop();
 }
 

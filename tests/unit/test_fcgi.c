@@ -25,6 +25,7 @@ static char dir[] = "/tmp/bazar-fcgi-XXXXXX";
 static struct sockaddr_un address = {.sun_family = AF_UNIX};
 static int listener;
 static struct fcgi_pool *pool;
+static struct fcgi_load load;
 static atomic_int in_handler;
 
 /* ---- What answers ---- */
@@ -79,8 +80,11 @@ answer(void *arg, struct request *q, struct response *r)
 static void
 start(unsigned threads)
 {
-	struct fcgi_config config = {
-	    .listen_fd = listener, .threads = threads, .body_max = BODY_MAX, .handler = answer};
+	struct fcgi_config config = {.listen_fd = listener,
+	    .threads = threads,
+	    .body_max = BODY_MAX,
+	    .handler = answer,
+	    .load = &load};
 	pool = fcgi_start(&config);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(pool);
 }
@@ -298,6 +302,8 @@ test_answers_that_come_later(void)
 	int other = connect_to_pool();
 	send_request(other, "/a", NULL, 0);
 	expect(other, "GET /a 0");
+	CU_ASSERT_EQUAL(fcgi_busy(&load), 0);
+	CU_ASSERT_EQUAL(atomic_load(&load.parked), CONNECTIONS);
 	for (int i = 0; i < CONNECTIONS; i++)
 		fcgi_resume(kept[i].r, answer_kept, &kept[i]);
 	for (int i = 0; i < CONNECTIONS; i++)
@@ -309,6 +315,8 @@ test_answers_that_come_later(void)
 	}
 	close(other);
 	stop();
+	CU_ASSERT_EQUAL(atomic_load(&load.requests), 0);
+	CU_ASSERT_EQUAL(atomic_load(&load.parked), 0);
 }
 
 static void *
