@@ -34,7 +34,7 @@ CLANG  = clang
 BUILD_PACKAGES = gcc libc6-dev make pkg-config nginx libfcgi-dev libdb5.3-dev libdb5.3-sql-dev \
 	libcurl4-openssl-dev libjansson-dev uuid-dev libxxhash-dev libutf8proc-dev libsystemd-dev \
 	python3 python3-yaml
-CHECK_PACKAGES = libcunit1-dev clang libclang-rt-14-dev python3-jsonschema curl
+CHECK_PACKAGES = libcunit1-dev clang libclang-rt-14-dev python3-jsonschema curl prometheus
 LINT_PACKAGES  = clang-tidy cppcheck shellcheck
 BENCH_PACKAGES = wrk
 
@@ -90,7 +90,7 @@ PROGRAMS = $(addprefix $(B)/,bazar-catalog bazar-order bazar-run bazar-init baza
 SOURCES  = $(wildcard fcgi/*.c fcgi/*/*.c replica/*.c replica/*/*.c sql/*.c tests/*/*.c tests/torture/*/*.c)
 HEADERS  = $(wildcard fcgi/*.h fcgi/*/*.h replica/*.h replica/*/*.h sql/*.h tests/*/*.h tests/torture/*/*.h)
 SCRIPTS  = .ci/run .ci/deps nginx/conf/render nginx/pages tests/browser/run tests/fuzz/run.sh \
-	tests/sim/planted.sh tests/torture/planted.sh vagrant/provision.sh
+	tests/sim/planted.sh tests/torture/planted.sh vagrant/provision.sh vagrant/monitoring/targets
 
 UNIT  = $(B)/tests/unit
 SIM   = $(B)/tests/sim
