@@ -17,10 +17,11 @@
 
 struct fcgi_pool;
 
-/* What a pool is doing; for whoever wants to know, at any time. */
+/* What a pool is doing; for whoever wants to know, at any time. On a cache line of its own: every
+ * request writes it. */
 struct fcgi_load {
-	atomic_uint requests; /* being answered */
-	atomic_uint parked;   /* of these, those that hold no thread */
+	_Alignas(64) atomic_uint requests; /* being answered */
+	atomic_uint parked;                /* of these, those that hold no thread */
 };
 
 /* How many threads are answering right now. */
