@@ -48,9 +48,10 @@ struct fcgi_pool {
 	int epoll;
 	int resumed; /* eventfd: an edge of it sends a thread to the answers that came later */
 	atomic_bool stopping;
-	atomic_int highest; /* descriptor of a connection */
-	atomic_uint idle;   /* threads waiting for any connection */
-	sigset_t asleep;    /* signal mask while waiting: only WAKE_SIGNAL comes through */
+	atomic_int highest;  /* descriptor of a connection */
+	atomic_uint idle;    /* threads waiting for any connection */
+	atomic_uint staying; /* threads that have not left yet */
+	sigset_t asleep;     /* signal mask while waiting: only WAKE_SIGNAL comes through */
 	pthread_t *threads;
 	unsigned thread_count;
 
@@ -373,15 +374,6 @@ put_back(struct fcgi_pool *pool, int fd)
 		close(fd);
 }
 
-/* When no thread is left. Only the epoll set knows which descriptors they are. */
-static void
-close_idle(struct fcgi_pool *pool)
-{
-	for (int fd = 0; fd <= atomic_load(&pool->highest); fd++)
-		if (fd != pool->resumed && epoll_ctl(pool->epoll, EPOLL_CTL_DEL, fd, NULL) == 0)
-			close(fd);
-}
-
 /* All requests that come on a connection while this thread stays with it. Returns the exchange to
  * go on with. */
 static struct exchange *
@@ -401,6 +393,25 @@ serve_connection(struct exchange *x, int fd)
 			break;
 	}
 	put_back(pool, fd);
+	return x;
+}
+
+/* The last thread ends the connections on which nobody asks. Only the epoll set knows which they
+ * are. Each is looked at right before: a request on its way into a closed connection would be lost.
+ */
+static struct exchange *
+close_idle(struct exchange *x)
+{
+	struct fcgi_pool *pool = x->pool;
+	for (int fd = 0; fd <= atomic_load(&pool->highest); fd++) {
+		struct pollfd ready = {.fd = fd, .events = POLLIN};
+		if (fd == pool->resumed || epoll_ctl(pool->epoll, EPOLL_CTL_DEL, fd, NULL) != 0)
+			continue;
+		if (poll(&ready, 1, 0) == 1)
+			x = serve_connection(x, fd);
+		else
+			close(fd);
+	}
 	return x;
 }
 
@@ -455,11 +466,11 @@ deliver(struct fcgi_pool *pool)
 	}
 }
 
-static void *
-serve(void *arg)
+/* Until nobody asks any more. Returns the exchange to go on with. */
+static struct exchange *
+serve_all(struct exchange *x)
 {
-	struct fcgi_pool *pool = arg;
-	struct exchange *x = exchange_new(pool);
+	struct fcgi_pool *pool = x->pool;
 	int fd;
 	while ((fd = next_ready(pool)) >= 0) {
 		if (fd == pool->resumed) {
@@ -471,6 +482,19 @@ serve(void *arg)
 		else if (watch(pool, EPOLL_CTL_DEL, fd) != 0)
 			log_error("cannot take over a connection: %s", strerror(errno));
 		x = serve_connection(x, fd);
+	}
+	return x;
+}
+
+static void *
+serve(void *arg)
+{
+	struct fcgi_pool *pool = arg;
+	struct exchange *x = serve_all(exchange_new(pool));
+	if (atomic_fetch_sub(&pool->staying, 1) == 1) {
+		x = close_idle(x);
+		if (atomic_load(&pool->config.load->requests) > 0)
+			x = serve_all(x);
 	}
 	exchange_free(x);
 	return NULL;
@@ -511,6 +535,7 @@ start_threads(struct fcgi_pool *pool)
 	pool->asleep = all;
 	sigdelset(&pool->asleep, WAKE_SIGNAL);
 	int error = 0;
+	atomic_store(&pool->staying, pool->config.threads);
 	while (error == 0 && pool->thread_count < pool->config.threads) {
 		error = pthread_create(&pool->threads[pool->thread_count], NULL, serve, pool);
 		if (error == 0)
@@ -562,7 +587,6 @@ fcgi_stop(struct fcgi_pool *pool, unsigned wait_ms)
 	for (unsigned i = 0; i < pool->thread_count; i++)
 		if (pthread_timedjoin_np(pool->threads[i], NULL, &until) != 0)
 			return -1;
-	close_idle(pool);
 	for (struct exchange *x; (x = pool->spare) != NULL;) {
 		pool->spare = x->next;
 		exchange_free(x);

@@ -250,11 +250,11 @@ class Trouble(unittest.TestCase):
         """The others serve: `up` says what is missing, and leaves them alone."""
         self.stack.ctl("min-insync", "order", "1")
         self.stack.away("order-2")
-        self.assertEqual(self.stack.post("/buy/1", timeout=30).status, 200)
+        wait_until(lambda: self.stack.post("/buy/1", timeout=30).status == 200, what="a purchase without it")
         self.stack.back()
         self.stack.wait_ready("order-2")
         self.stack.away("order-2")
-        self.assertEqual(self.stack.post("/buy/1", timeout=30).status, 200)
+        wait_until(lambda: self.stack.post("/buy/1", timeout=30).status == 200, what="another one")
         self.stack.down()
         shutil.rmtree(os.path.join(self.stack.run, "order-2", "db"))
         with open(os.path.join(self.stack.run, "order-2", "db"), "w", encoding="ascii"):
