@@ -100,9 +100,10 @@ FUZZERS = $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz_%,$(wildcard tests/fuzz/*.c)
 BENCH = $(patsubst tests/bench/%.c,$(B)/tests/bench_%,$(wildcard tests/bench/*.c))
 TORTURE = $(addprefix $(B)/tests/torture-,checker checker-test load proxy launch links.so)
 
-.PHONY: all install uninstall clean deps deps-check up down status reload reset check check-unit \
-	check-fault check-sim check-fuzz check-system check-readme check-browser check-torture browser \
-	torture torture-planted tests bench format format-check lint asan tsan valgrind FORCE
+.PHONY: all install uninstall clean deps deps-check up down status reload reset check check-models \
+	check-shops check-unit check-fault check-sim check-fuzz check-system check-readme check-browser \
+	check-torture browser torture torture-planted tests bench format format-check lint asan tsan \
+	valgrind FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -238,12 +239,18 @@ check: deps-check
 	$(MAKE) all tests
 	$(MAKE) check-unit
 	$(MAKE) check-fault
-	$(MAKE) check-sim
-	$(MAKE) check-fuzz
+	$(MAKE) -j2 -Oline check-models check-shops
+	$(MAKE) check-torture
+
+# Side by side: what only needs a processor, and leaves it to the others, and what mostly waits.
+check-models:
+	nice -n 19 $(MAKE) check-sim
+	nice -n 19 $(MAKE) check-fuzz
+
+check-shops:
 	$(MAKE) check-system
 	$(MAKE) check-readme
 	$(MAKE) check-browser
-	$(MAKE) check-torture
 
 check-unit: $(UNIT) $(B)/bazar-init
 	$(RUNNER) $(UNIT)
