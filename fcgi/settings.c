@@ -2,9 +2,11 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "fcgi/base/hash.h"
 
@@ -200,8 +202,15 @@ settings_secret(const char *run, char out[SETTINGS_SECRET], char error[SETTINGS_
 		snprintf(error, SETTINGS_ERROR, "Cannot read %.200s: %s.", path, strerror(errno));
 		return -1;
 	}
+	struct stat info;
+	bool is_private = fstat(fileno(file), &info) == 0 && (info.st_mode & 027) == 0;
 	size_t len = fread(text, 1, sizeof(text) - 1, file);
 	fclose(file);
+	if (!is_private) {
+		snprintf(error, SETTINGS_ERROR,
+		    "%.200s may be read or changed by others, so it is none: chmod 600.", path);
+		return -1;
+	}
 	text[len] = '\0';
 	const char *secret = trim(text);
 	if (strlen(secret) != SETTINGS_SECRET - 1 ||

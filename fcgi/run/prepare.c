@@ -140,7 +140,7 @@ write_file(const struct stack *stack, const char *name, const char *format, ...)
 	va_list args;
 	stack_path(path, stack->run, "%s", name);
 	stack_path(fresh, stack->run, "%s.new", name);
-	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return fail("Cannot write in %s: %s.", stack->run, strerror(errno));
 	va_start(args, format);
@@ -248,7 +248,7 @@ write_seed(const struct stack *stack)
 	stack_path(seed, stack->share, "sql/seed.sql");
 	stack_path(path, stack->run, "seed.json");
 	stack_path(fresh, stack->run, "seed.json.new");
-	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return fail("Cannot write %s: %s.", fresh, strerror(errno));
 	char *argv[] = {program, "--schema", schema, "--seed", seed, NULL};

@@ -83,14 +83,17 @@ class Logs:
             yield since, float("inf")
 
     def leases(self, history):
-        """Problems: reads that a replica began to answer while a committed set left it out."""
+        """Problems: reads that a replica got and answered while a committed set left it out. (One may wait until the replica
+        is back.)"""
         margin = ROUGHLY_MS * 10**6
         for name in self.shop.workers:
             reads = history.own_reads.get(name, [])
             for since, until in self.left_out(name):
-                first = bisect.bisect_right(reads, since + margin)
-                if first < len(reads) and reads[first] < until - margin:
-                    yield f"I6: {name} was left out of the set at {since} and answered a read of {reads[first]}"
+                for invoked, returned in reads[bisect.bisect_right(reads, (since + margin,)):]:
+                    if invoked > until:
+                        break
+                    if returned < until - margin:
+                        yield f"I6: {name} was left out of the set from {since} to {until} and answered a read of {invoked}"
 
 
 def monotonic(when):

@@ -21,7 +21,7 @@ class History:
         self.returned = {"read": [], "write": []}
         self.answered = {}  # (service, "read" or "write"): when answers that a customer could use came, by the front
         self.latency = {"read": [], "write": []}
-        self.own_reads = {}  # replica: when reads began that it answered at its own port, not from the cache
+        self.own_reads = {}  # replica: (invoked, returned) of reads answered at its own port, not from the cache
         self.requests = self.hits = 0
         self.sold = {}  # order id: (book, quantity)
         self.loose = 0  # purchases without a key that were never answered
@@ -46,7 +46,7 @@ class History:
         if kind == "buy" and words[9] == "-" and outcome in ("unknown", "pending"):
             self.loose += 1
         if side == "read" and at != "front" and words[5] != "HIT" and outcome != "failed":
-            self.own_reads.setdefault(at, []).append(invoked)
+            self.own_reads.setdefault(at, []).append((invoked, returned))
         if at == "front" and outcome not in UNANSWERED and (outcome != "pending" or side == "read"):
             self.answered.setdefault((service_of(kind), side), []).append(returned)
             self.latency[side].append((returned - invoked) / 1e6)

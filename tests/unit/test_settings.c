@@ -89,6 +89,12 @@ test_secret(void)
 	char secret[SETTINGS_SECRET];
 	CU_ASSERT_EQUAL(settings_secret("/nowhere", secret, error), -1);
 	write_file("secret", "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n");
+	char path[256];
+	snprintf(path, sizeof(path), "%s/secret", dir);
+	CU_ASSERT_EQUAL(chmod(path, 0644), 0);
+	CU_ASSERT_EQUAL(settings_secret(dir, secret, error), -1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(error, "chmod 600"));
+	CU_ASSERT_EQUAL(chmod(path, 0600), 0);
 	CU_ASSERT_EQUAL(settings_secret(dir, secret, error), 0);
 	CU_ASSERT_EQUAL(strlen(secret), 64);
 	write_file("secret", "0123456789abcdef\n");
