@@ -4,6 +4,7 @@
 
 #include "fcgi/base/clock.h"
 #include "fcgi/base/text.h"
+#include "fcgi/base/trace.h"
 #include "fcgi/fcgi.h"
 #include "fcgi/guard.h"
 #include "fcgi/log.h"
@@ -324,11 +325,12 @@ router_answer(void *arg, struct request *q, struct response *r)
 {
 	const struct router *router = arg;
 	struct call c = {.worker = router->worker, .q = q, .r = r, .began_ns = clock_ns()};
+	trace_enter(q->header.traceparent);
 	answer(router, &c, q);
-	if (c.later)
-		return false; /* q and r may be gone */
-	complete(&c);
-	return true;
+	if (!c.later) /* else q and r may be gone */
+		complete(&c);
+	trace_enter(NULL);
+	return !c.later;
 }
 
 void
@@ -342,8 +344,10 @@ static void
 resumed(void *arg)
 {
 	struct call *kept = arg, c = *kept;
+	trace_enter(c.q->header.traceparent);
 	c.answer(kept);
 	complete(&c);
+	trace_enter(NULL);
 }
 
 void

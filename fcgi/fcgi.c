@@ -141,6 +141,7 @@ static const struct {
     HEADER("HTTP_IF_NONE_MATCH", if_none_match),
     HEADER("HTTP_X_BAZAR_SECRET", bazar_secret),
     HEADER("REQUEST_ID", request_id),
+    HEADER("HTTP_TRACEPARENT", traceparent),
     HEADER("BAZAR_FRONT", front),
 };
 #undef HEADER

@@ -7,6 +7,7 @@
 
 #include "fcgi/base/clock.h"
 #include "fcgi/base/text.h"
+#include "fcgi/base/trace.h"
 
 #define MESSAGE_MAX 1000
 
@@ -48,10 +49,12 @@ log_line(enum log_level level, const char *format, va_list args)
 	vsnprintf(message, sizeof(message), format, args);
 	escape(message, escaped, sizeof(escaped));
 	text_time(clock_wall_ms(), when);
-	char line[sizeof(escaped) + 200];
+	char trace[TRACE_ID + 20] = "", line[sizeof(escaped) + 200];
+	if (*trace_here() != '\0')
+		snprintf(trace, sizeof(trace), "\"trace_id\":\"%.*s\",", TRACE_ID, trace_id());
 	int len = snprintf(line, sizeof(line),
-	    "{\"time\":\"%s\",\"level\":\"%s\",\"name\":\"%s\",\"msg\":\"%s\"}\n", when,
-	    names[level], log_name, escaped);
+	    "{\"time\":\"%s\",\"level\":\"%s\",\"name\":\"%s\",%s\"msg\":\"%s\"}\n", when,
+	    names[level], log_name, trace, escaped);
 	if (len > 0 && write(STDERR_FILENO, line, (size_t)len) < 0)
 		return; /* nowhere left to complain */
 }

@@ -37,6 +37,7 @@ struct request_headers {
 	const char *if_none_match;
 	const char *bazar_secret;
 	const char *request_id;
+	const char *traceparent;
 	/* nginx's own word, not the client's: the shop's address was asked ("first"), and another
 	 * replica has already sent the request on ("again"). */
 	const char *front;

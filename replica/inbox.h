@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "fcgi/base/trace.h"
 #include "replica/replica.h"
 
 #define INBOX_OPERATIONS CORE_QUEUE_MAX
@@ -20,6 +21,7 @@ struct submission {
 	struct op *op; /* the core owns it once it was handed over */
 	replica_done done;
 	void *arg;
+	char trace[TRACE_SIZE];          /* of whom it is for; "": nobody who is traced */
 	struct submission *next, **link; /* in the inbox, then in the replicator's list */
 };
 

@@ -5,6 +5,7 @@
 
 #include <curl/curl.h>
 
+#include "fcgi/base/trace.h"
 #include "fcgi/base/xalloc.h"
 #include "fcgi/log.h"
 #include "replica/core/message.h"
@@ -13,6 +14,12 @@
 #define URL_MAX 256
 #define REPLICATE "/peer/replicate"
 
+/* The headers of one request: those of all, behind the trace of the thread that sends it. */
+struct traced_headers {
+	struct curl_slist first;
+	char line[sizeof("traceparent: ") + TRACE_SIZE];
+};
+
 /* A request: an easy handle that is used again and again, so that its connection is kept. */
 struct request {
 	CURL *easy;
@@ -20,6 +27,7 @@ struct request {
 	uint64_t id;
 	uint64_t turn; /* when it was sent, counted in requests; 0: not in flight */
 	struct buf body, answer;
+	struct traced_headers traced;
 };
 
 struct target {
@@ -36,6 +44,7 @@ struct peer_client {
 struct peer_call {
 	CURL *easy;
 	struct curl_slist *headers;
+	struct traced_headers traced;
 };
 
 /* ---- What both have in common ---- */
@@ -75,7 +84,7 @@ set_url(CURL *easy, const char *address, const char *path)
 }
 
 static CURL *
-make_easy(const char *address, const char *path, struct curl_slist *headers)
+make_easy(const char *address, const char *path)
 {
 	CURL *easy = curl_easy_init();
 	if (easy == NULL)
@@ -83,11 +92,22 @@ make_easy(const char *address, const char *path, struct curl_slist *headers)
 	set_url(easy, address, path);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http");
 	curl_easy_setopt(easy, CURLOPT_PROXY, "");
-	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, receive);
 	return easy;
+}
+
+/* *h stays where it is until the request has ended. */
+static void
+set_headers(CURL *easy, struct curl_slist *headers, struct traced_headers *h)
+{
+	if (*trace_here() != '\0') {
+		snprintf(h->line, sizeof(h->line), "traceparent: %s", trace_here());
+		h->first = (struct curl_slist){.data = h->line, .next = headers};
+		headers = &h->first;
+	}
+	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
 }
 
 /* A POST of *body, or a GET when it is NULL. Both buffers stay where they are until it has ended.
@@ -170,12 +190,12 @@ peer_client_free(struct peer_client *c)
 }
 
 static struct target *
-make_target(struct peer_client *c, uint32_t id, const char *address)
+make_target(uint32_t id, const char *address)
 {
 	struct target *t = xcalloc(1, sizeof(*t));
 	for (size_t i = 0; i < PEER_IN_FLIGHT; i++) {
 		struct request *r = &t->requests[i];
-		r->easy = make_easy(address, REPLICATE, c->headers);
+		r->easy = make_easy(address, REPLICATE);
 		r->to = id;
 		curl_easy_setopt(r->easy, CURLOPT_PRIVATE, r);
 	}
@@ -189,7 +209,7 @@ peer_client_add(struct peer_client *c, uint32_t id, const char *address)
 		log_fatal("a replica cannot have the id %u", id);
 	struct target *t = c->targets[id];
 	if (t == NULL)
-		c->targets[id] = make_target(c, id, address);
+		c->targets[id] = make_target(id, address);
 	else
 		for (size_t i = 0; i < PEER_IN_FLIGHT; i++)
 			set_url(t->requests[i].easy, address, REPLICATE);
@@ -243,6 +263,7 @@ peer_client_send(struct peer_client *c, uint32_t id, uint64_t request, struct bu
 	*body = (struct buf){0};
 	r->id = request;
 	r->turn = ++c->turn;
+	set_headers(r->easy, c->headers, &r->traced);
 	prepare(r->easy, &r->body, PEER_REQUEST_MS, &r->answer);
 	CURLMcode result = curl_multi_add_handle(c->multi, r->easy);
 	if (result != CURLM_OK)
@@ -298,7 +319,7 @@ peer_call_new(const char *address, const char *path, const char *secret)
 	initialize();
 	struct peer_call *p = xcalloc(1, sizeof(*p));
 	p->headers = make_headers(secret);
-	p->easy = make_easy(address, path, p->headers);
+	p->easy = make_easy(address, path);
 	return p;
 }
 
@@ -314,6 +335,7 @@ peer_call_free(struct peer_call *p)
 int
 peer_call(struct peer_call *p, const struct buf *body, unsigned timeout_ms, struct buf *answer)
 {
+	set_headers(p->easy, p->headers, &p->traced);
 	prepare(p->easy, body, timeout_ms, answer);
 	int status = http_status(p->easy, curl_easy_perform(p->easy));
 	return status > 0 ? status : -1;

@@ -1,7 +1,7 @@
 /*
  * HTTP from this process to other replicas, through the nginx in front of each; the only user of
- * libcurl in a worker. Bodies are binary and bounded; X-Bazar-Secret goes along. Redirects and
- * proxies are not followed.
+ * libcurl in a worker. Bodies are binary and bounded; X-Bazar-Secret goes along, and the trace of
+ * the thread that sends (base/trace.h). Redirects and proxies are not followed.
  */
 #ifndef BAZAR_PEER_CLIENT_H
 #define BAZAR_PEER_CLIENT_H

@@ -169,6 +169,7 @@ submission_new(struct op *op, replica_done done, void *arg)
 {
 	struct submission *s = xcalloc(1, sizeof(*s));
 	*s = (struct submission){.op = op, .done = done, .arg = arg};
+	strcpy(s->trace, trace_here());
 	op->ticket = (uintptr_t)s;
 	return s;
 }

@@ -98,16 +98,22 @@ answer_question(struct replica *r, struct question *q)
 	r->asking = NULL;
 }
 
+/* What is sent at once carries the trace of the first operation that has one. Operations that have
+ * to wait for a batch in flight are sent with others, and without. */
 static void
 submit(struct replica *r, struct submission_list *l)
 {
 	struct op *ops[INBOX_OPERATIONS];
 	size_t count = 0;
 
-	for (struct submission *s = l->first; s != NULL; s = s->next)
+	for (struct submission *s = l->first; s != NULL; s = s->next) {
+		if (*trace_here() == '\0')
+			trace_enter(s->trace);
 		ops[count++] = s->op;
+	}
 	submissions_move(&r->submitted, l);
 	carry_out(r, core_submit(r->core, clock_ms(), clock_wall_ms(), ops, count));
+	trace_enter(NULL);
 }
 
 static void

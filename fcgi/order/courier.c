@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fcgi/base/failpoint.h"
 #include "fcgi/base/wait.h"
@@ -185,6 +186,7 @@ courier_buy(struct courier *c, const struct uuid *id, uint64_t fingerprint, uint
 	struct op *op = NULL;
 
 	p->buyer.deadline = clock_ms() + c->deadline_ms;
+	strcpy(p->buyer.trace, trace_here());
 	courier_enter(c);
 	struct hand *h = errands_buy(c->errands, &wanted, &p->buyer);
 	if (h != NULL && errands_writable(c->errands))

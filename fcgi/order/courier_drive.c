@@ -74,6 +74,7 @@ travel(struct luggage *l)
 	struct trip *t = &l->trip;
 	bool over;
 
+	trace_enter(t->trace);
 	buf_clear(&l->request);
 	reserve_request_encode(&l->request, t->items, t->count);
 	do {
@@ -87,6 +88,7 @@ travel(struct luggage *l)
 	if (t->ended > 0)
 		replica_submit(c->replica, t->ops, t->ends, t->ended, ended);
 	failpoint("end submitted");
+	trace_enter(NULL);
 }
 
 void *

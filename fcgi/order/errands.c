@@ -235,9 +235,12 @@ errands_set_out(struct errands *e, uint64_t now, struct trip *t)
 	t->catalog = e->leader;
 	t->asked = 0;
 	t->count = 0;
+	t->trace[0] = '\0';
 	while (t->count < RESERVE_MAX && e->hands.first != NULL) {
 		struct hand *h = hands_dequeue(&e->hands);
 		h->state = HAND_OUT;
+		if (t->trace[0] == '\0' && h->buyer != NULL)
+			strcpy(t->trace, h->buyer->trace);
 		t->items[t->count] =
 		    (struct reserve_item){h->order.id, h->order.book_id, h->order.quantity};
 		t->hands[t->count++] = h;

@@ -19,6 +19,7 @@
 #ifndef BAZAR_ERRANDS_H
 #define BAZAR_ERRANDS_H
 
+#include "fcgi/base/trace.h"
 #include "fcgi/catalog/reserve.h"
 #include "fcgi/order/hands.h"
 #include "replica/core/core.h"
@@ -39,7 +40,8 @@ enum courier_result {
 
 /* Somebody who waits for an order's end. */
 struct buyer {
-	uint64_t deadline; /* when to be told at the latest that it is logged (errands_tick) */
+	uint64_t deadline;      /* when to be told at the latest that it is logged (errands_tick) */
+	char trace[TRACE_SIZE]; /* of the request; "": none */
 	/* once told: */
 	enum courier_result result;
 	struct order order; /* DONE, PENDING */
@@ -73,8 +75,9 @@ void errands_begun(
 /* ---- Ending ---- */
 
 struct trip {
-	unsigned catalog; /* whom to ask */
-	unsigned asked;   /* how many were asked before */
+	unsigned catalog;       /* whom to ask */
+	unsigned asked;         /* how many were asked before */
+	char trace[TRACE_SIZE]; /* of the first buyer who has one, for the calls of the trip */
 	size_t count, ended;
 	struct hand *hands[RESERVE_MAX];
 	struct reserve_item items[RESERVE_MAX];

@@ -1,6 +1,7 @@
 """Starting, stopping, reloading: what an operator does and what goes wrong for them."""
 
 import http.client
+import json
 import os
 import shutil
 import signal
@@ -20,6 +21,27 @@ def alive(pid):
         return True
     except ProcessLookupError:
         return False
+
+
+class Traced(unittest.TestCase):
+    """traceparent goes with a purchase to every replica that has a part in it."""
+
+    def test_a_purchase_is_one_trace(self):
+        stack = Stack()
+        self.addCleanup(stack.destroy)
+        good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        bad = good.upper()
+        for traceparent in (bad, good):
+            self.assertEqual(stack.post("/buy/1", None, {"traceparent": traceparent}).status, 200)
+
+        def seen(traceparent):
+            with open(os.path.join(stack.run, "log", "access.log"), encoding="utf-8") as lines:
+                read = [json.loads(line) for line in lines if line.endswith("\n")]
+            return {(int(r["port"]) - stack.port, r["uri"]) for r in read if r["traceparent"] == traceparent}
+        ways = {(0, "/buy/1"), (OFFSETS["order-2"], "/peer/replicate"), (OFFSETS["catalog-1"], "/peer/reserve"),
+                (OFFSETS["catalog-2"], "/peer/replicate")}
+        wait_until(lambda: seen(good) == ways, what="a purchase followed everywhere")
+        self.assertEqual(seen(bad), {(0, "/buy/1")})
 
 
 class Life(unittest.TestCase):

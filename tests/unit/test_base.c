@@ -1,12 +1,15 @@
-/* Buffers and their cursor, text from people, UUIDs, histograms. */
+/* Buffers and their cursor, text from people, UUIDs, histograms, traces. */
 #include <string.h>
+#include <unistd.h>
 
 #include <CUnit/CUnit.h>
 
 #include "fcgi/base/buf.h"
 #include "fcgi/base/histogram.h"
 #include "fcgi/base/text.h"
+#include "fcgi/base/trace.h"
 #include "fcgi/base/uuid.h"
+#include "fcgi/log.h"
 #include "tests/unit/suites.h"
 
 static void
@@ -172,6 +175,64 @@ test_histogram(void)
 	CU_ASSERT_EQUAL(atomic_load(&few.bucket[10]), 1);
 }
 
+#define TRACE "0af7651916cd43dd8448eb211c80319c"
+#define PARENT "b7ad6b7169203331"
+#define ZEROS "00000000000000000000000000000000"
+
+static void
+check_trace(const char *traceparent, const char *passed_on)
+{
+	trace_enter("00-" TRACE "-" PARENT "-01");
+	trace_enter(traceparent);
+	CU_ASSERT_STRING_EQUAL(trace_here(), passed_on);
+}
+
+static void
+test_trace(void)
+{
+	check_trace("00-" TRACE "-" PARENT "-01", "00-" TRACE "-" PARENT "-01");
+	check_trace("00-" TRACE "-" PARENT "-02", "00-" TRACE "-" PARENT "-02");
+	CU_ASSERT_NSTRING_EQUAL(trace_id(), TRACE, TRACE_ID);
+	/* later versions */
+	check_trace("01-" TRACE "-" PARENT "-03", "00-" TRACE "-" PARENT "-01");
+	check_trace("fe-" TRACE "-" PARENT "-fe-more", "00-" TRACE "-" PARENT "-00");
+	const char *const bad[] = {"", "00", "00-" TRACE "-" PARENT, "00-" TRACE "-" PARENT "-0",
+	    "00-" TRACE "-" PARENT "-01-more", "00-" TRACE "-" PARENT "-01 ",
+	    "01-" TRACE "-" PARENT "-01.more", "ff-" TRACE "-" PARENT "-01",
+	    "00-" ZEROS "-" PARENT "-01", "00-" TRACE "-0000000000000000-01",
+	    "00-0AF7651916CD43DD8448EB211C80319C-" PARENT "-01", "00_" TRACE "-" PARENT "-01",
+	    "00-" TRACE "-" PARENT "-0g"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		check_trace(bad[i], "");
+	check_trace(NULL, "");
+}
+
+/* A line of the log in the hands of whoever reads it. */
+static void
+read_logged(char line[512])
+{
+	int ends[2], was = dup(STDERR_FILENO);
+	CU_ASSERT_EQUAL_FATAL(pipe(ends), 0);
+	dup2(ends[1], STDERR_FILENO);
+	log_error("words");
+	dup2(was, STDERR_FILENO);
+	ssize_t len = read(ends[0], line, 511);
+	line[len > 0 ? len : 0] = '\0';
+	close(ends[0]), close(ends[1]), close(was);
+}
+
+static void
+test_logged_trace(void)
+{
+	char line[512];
+	trace_enter("00-" TRACE "-" PARENT "-01");
+	read_logged(line);
+	CU_ASSERT_PTR_NOT_NULL(strstr(line, "\"trace_id\":\"" TRACE "\",\"msg\":\"words\"}\n"));
+	trace_enter(NULL);
+	read_logged(line);
+	CU_ASSERT_PTR_NULL(strstr(line, "trace_id"));
+}
+
 void
 register_base(void)
 {
@@ -186,6 +247,8 @@ register_base(void)
 	    {"times", test_time},
 	    {"uuids", test_uuid},
 	    {"a value falls into the first bucket that holds it", test_histogram},
+	    {"traces", test_trace},
+	    {"a line of the log names the trace", test_logged_trace},
 	    CU_TEST_INFO_NULL,
 	};
 	CU_SuiteInfo suites[] = {{.pName = "base", .pTests = tests}, CU_SUITE_INFO_NULL};
