@@ -305,6 +305,7 @@ answer(const struct router *router, struct call *c, struct request *q)
 	struct match m = find(router, q);
 	c->route = m.route;
 	c->slot = m.slot;
+	c->r->page = c->route != NULL && (c->route->flags & ROUTE_PAGE);
 	if (c->route == NULL)
 		answer_without_row(c, &m);
 	else if (check_origin(c) && check_permission(c) && check_path(c) && check_params(c) &&

@@ -21,7 +21,8 @@ enum {
 	ROUTE_ETAG = 8,      /* the answer has an entity tag; GET honours If-None-Match */
 	ROUTE_INTERNAL = 16, /* needs the replicas' secret */
 	ROUTE_BINARY = 32,   /* the body is not JSON */
-	ROUTE_SHARED = 64    /* pages of other sites may read the answer (CORS) */
+	ROUTE_SHARED = 64,   /* pages of other sites may read the answer (CORS) */
+	ROUTE_PAGE = 128     /* for people: problems are pages, too (page.h) */
 };
 
 struct route {

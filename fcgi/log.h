@@ -1,7 +1,7 @@
 /*
- * Logging: one JSON object a line on stderr, {"time","level","name","msg"}, and "trace_id" where the
- * thread works for a traced request (base/trace.h). Any thread; a line is one write(2), so lines of
- * threads never mix. Messages are cut at 1,000 bytes.
+ * Logging: one JSON object a line on stderr, {"time","level","name","msg"}, and "trace_id" where
+ * the thread works for a traced request (base/trace.h). Any thread; a line is one write(2), so
+ * lines of threads never mix. Messages are cut at 1,000 bytes.
  */
 #ifndef BAZAR_LOG_H
 #define BAZAR_LOG_H

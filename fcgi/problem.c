@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "fcgi/page.h"
+
 #define DETAIL_MAX 501
 #define INSTANCE_MAX 256
 
@@ -22,6 +24,15 @@ instance(const struct request *q, char out[INSTANCE_MAX])
 	out[n] = '\0';
 }
 
+static void
+set_status(struct response *r, int status)
+{
+	r->status = status;
+	r->etag[0] = '\0';
+	if (status == 503)
+		response_header(r, "Retry-After", "1");
+}
+
 /* Writes all but the end of the object. */
 static struct jsonw
 render(struct response *r, const struct request *q, enum problem kind, const char *detail)
@@ -31,11 +42,8 @@ render(struct response *r, const struct request *q, enum problem kind, const cha
 	snprintf(type, sizeof(type), "/problems/%s", row->name);
 	instance(q, path);
 
-	r->status = row->status;
+	set_status(r, row->status);
 	r->type = "application/problem+json";
-	r->etag[0] = '\0';
-	if (row->status == 503)
-		response_header(r, "Retry-After", "1");
 	buf_clear(&r->body);
 	struct jsonw w = jsonw_start(&r->body);
 	jsonw_open(&w, NULL, '{');
@@ -51,6 +59,18 @@ render(struct response *r, const struct request *q, enum problem kind, const cha
 	return w;
 }
 
+static void
+render_page(struct response *r, enum problem kind, const char *detail)
+{
+	const struct problem_row *row = &problem_rows[kind];
+	set_status(r, row->status);
+	page_start(r, row->title, "");
+	page_add(r, "<h1>%s</h1>\n<p>", row->title);
+	page_text(r, detail);
+	page_add(r, "</p>\n<p><a href=\"/?plain\">All topics</a></p>\n");
+	page_end(r);
+}
+
 void
 problem(struct response *r, const struct request *q, enum problem kind, const char *format, ...)
 {
@@ -59,6 +79,10 @@ problem(struct response *r, const struct request *q, enum problem kind, const ch
 	va_start(args, format);
 	vsnprintf(detail, sizeof(detail), format, args);
 	va_end(args);
+	if (r->page) {
+		render_page(r, kind, detail);
+		return;
+	}
 	struct jsonw w = render(r, q, kind, detail);
 	jsonw_close(&w);
 }

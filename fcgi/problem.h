@@ -27,7 +27,7 @@ struct problem_row {
 extern const struct problem_row problem_rows[PROBLEM_COUNT];
 
 /* Makes *r that failure, whatever was in it; headers already added stay. `format` is the sentence
- * for people, cut at 500 bytes. */
+ * for people, cut at 500 bytes. Where r->page is set, it is a page. */
 void problem(struct response *r, const struct request *q, enum problem kind, const char *format,
     ...) __attribute__((format(printf, 4, 5)));
 

@@ -1,6 +1,5 @@
 #include "fcgi/reads.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -78,12 +77,7 @@ static void
 add_param(struct buf *head, const char *name, const char *value)
 {
 	buf_printf(head, "%s=", name);
-	for (; *value != '\0'; value++) {
-		if (strchr("-._~", *value) != NULL || isalnum((unsigned char)*value))
-			buf_u8(head, (uint8_t)*value);
-		else
-			buf_printf(head, "%%%02X", (unsigned char)*value);
-	}
+	text_percent(value, head);
 	buf_printf(head, "&");
 }
 

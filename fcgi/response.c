@@ -10,7 +10,7 @@ response_reset(struct response *r)
 	r->status = 200;
 	r->type = "application/json";
 	r->etag[0] = '\0';
-	r->from_cache = r->no_body = r->degraded = false;
+	r->from_cache = r->no_body = r->degraded = r->page = false;
 	buf_clear(&r->head);
 	buf_clear(&r->body);
 }

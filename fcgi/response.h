@@ -20,6 +20,7 @@ struct response {
 	struct buf body;
 	char etag[RESPONSE_ETAG]; /* with its quotes; "" none */
 	bool degraded;            /* a success says so */
+	bool page;                /* people read it: a problem is HTML, not JSON */
 	bool from_cache;          /* the shared cache answered, not this replica */
 	bool no_body;             /* HEAD: say how long the body is, and leave it out */
 };

@@ -43,6 +43,17 @@ text_fold(const char *text, size_t len, char *out, size_t size)
 }
 
 void
+text_percent(const char *text, struct buf *out)
+{
+	for (; *text != '\0'; text++) {
+		if (strchr("-._~", *text) != NULL || isalnum((unsigned char)*text))
+			buf_u8(out, (uint8_t)*text);
+		else
+			buf_printf(out, "%%%02X", (unsigned char)*text);
+	}
+}
+
+void
 text_time(uint64_t ms, char out[TEXT_TIME])
 {
 	time_t seconds = (time_t)(ms / 1000);

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fcgi/base/buf.h"
+
 #define TEXT_TIME 25 /* "2026-01-31T12:00:00.000Z" with the NUL */
 
 /* Valid UTF-8 without control characters (C0, DEL, C1). `len` in bytes. */
@@ -18,6 +20,10 @@ bool text_is_clean(const char *text, size_t len);
  * are equal bytes. Returns 0, or -1 when `text` is not UTF-8 or the result does not fit `size`.
  */
 int text_fold(const char *text, size_t len, char *out, size_t size);
+
+/* Appends it percent-encoded: only letters, digits and -._~ stand for themselves, so that it can be
+ * a segment or a parameter of an address, in a header or in HTML. */
+void text_percent(const char *text, struct buf *out);
 
 /* RFC 3339, UTC, milliseconds, of a time in milliseconds since 1970. */
 void text_time(uint64_t ms, char out[TEXT_TIME]);

@@ -10,6 +10,7 @@
 #include "fcgi/catalog/books.h"
 #include "fcgi/catalog/cache_calls.h"
 #include "fcgi/catalog/cached.h"
+#include "fcgi/catalog/pages.h"
 #include "fcgi/reads.h"
 #include "fcgi/service.h"
 #include "fcgi/writes.h"
@@ -254,5 +255,9 @@ const struct route catalog_routes[] = {
     {METHOD_GET, "/cache-stats", NULL, 0, ROUTE_SHARED, get_cache_stats},
     {METHOD_POST, "/invalidate-cache", NULL, BODY_INVALIDATION, ROUTE_WRITE | ROUTE_ADMIN,
 	post_invalidate},
+    {METHOD_GET, "/", "plain", 0, ROUTE_ETAG | ROUTE_PAGE, page_of_topics},
+    {METHOD_GET, "/topic/{topic}", "plain after", 0, ROUTE_ETAG | ROUTE_PAGE, page_of_topic},
+    {METHOD_GET, "/find", "plain q after", 0, ROUTE_ETAG | ROUTE_PAGE, page_of_search},
+    {METHOD_GET, "/book/{id}", "plain", 0, ROUTE_ETAG | ROUTE_PAGE, page_of_book},
     {0},
 };

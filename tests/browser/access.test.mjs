@@ -4,10 +4,12 @@ import { after, before, it } from 'node:test';
 import { VIEWS, open, stocked } from './views.mjs';
 import { Visitor, closeBrowser, openBrowser } from './visitor.mjs';
 
-let shop;
+let shop, visitor;
 before(async () => {
 	await openBrowser();
 	shop = await stocked();
+	visitor = await Visitor.come(shop.url, { size: 'phone' });
+	visitor.expect(/status of 404/);
 });
 after(async () => {
 	await closeBrowser();
@@ -15,12 +17,15 @@ after(async () => {
 });
 
 for (const [name, path] of Object.entries(VIEWS)) {
-	it(`${name} is open to everybody`, () => Visitor.visit(shop.url, { size: 'phone' }, async (v, page) => {
-		v.expect(/status of 404/);
-		await open(v, path);
-		await v.assertFits(name);
-		await v.assertAccessible(name);
-		await page.emulateMedia({ colorScheme: 'dark' });
-		await v.assertAccessible(`${name}, dark`, ['color-contrast']);
-	}));
+	it(`${name} is open to everybody`, async () => {
+		await open(visitor, path);
+		await visitor.assertFits(name);
+		await visitor.assertAccessible(name);
+		if (name === 'docs') return; // a very long page in colours that the others have, too
+		await visitor.page.emulateMedia({ colorScheme: 'dark' });
+		await visitor.assertAccessible(`${name}, dark`, ['color-contrast']);
+		await visitor.page.emulateMedia({ colorScheme: 'light' });
+	});
 }
+
+it('and the browser has nothing to complain about', () => visitor.leave());

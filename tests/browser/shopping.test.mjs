@@ -103,9 +103,18 @@ describe('shopping', () => {
 		assert.equal((await shop.book(4)).quantity, 0);
 	}));
 
-	it('can be read about without JavaScript', () => visit({ javaScript: false }, async (v, page) => {
+	it('can be read without JavaScript', () => visit({ javaScript: false }, async (v, page) => {
 		await v.goto('/book/1');
-		assert.ok(await page.getByRole('link', { name: 'All topics' }).isVisible());
+		await v.heading('How to get a good grade in DOS in 40 minutes a day');
+		await v.link('All topics').click();
+		await v.link('undergraduate school').click();
+		await v.link('Cooking for the Impatient Undergrad').click();
+		await v.heading('Cooking for the Impatient Undergrad');
+		assert.match(await page.locator('main').innerText(), /50\.00 USD/);
+		await page.getByRole('searchbox').fill('xen surviv');
+		await v.button('Search').click();
+		await v.link('Xen and the Art of Surviving Undergraduate School').waitFor();
+		assert.equal(await page.getByRole('searchbox').inputValue(), 'xen surviv');
 	}));
 });
 

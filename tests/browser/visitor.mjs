@@ -63,7 +63,7 @@ export class Visitor {
 	// `rules`: tags of axe's rules, or their names.
 	async assertAccessible(what, rules = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']) {
 		await this.page.evaluate(AXE);
-		const found = await this.page.evaluate((runOnly) => globalThis.axe.run({ runOnly }), rules);
+		const found = await this.page.evaluate((runOnly) => globalThis.axe.run({ runOnly, resultTypes: ['violations'] }), rules);
 		const words = found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.html} ${n.failureSummary}`).join('; ')}`);
 		assert.deepEqual(words, [], `axe on ${what}`);
 	}

@@ -66,6 +66,9 @@ class Document(unittest.TestCase):
         self.assertEqual(pages, declared)
 
 
+PAGES = [path for _, path, operation, _ in CONTRACT.operations() if operation["tags"] == ["pages"]]
+
+
 class Answers(unittest.TestCase):
     """Every status that is described, asked for; JudgedStack looks at what comes."""
 
@@ -93,7 +96,7 @@ class Answers(unittest.TestCase):
         return (stack or self.stack).request(method.upper(), target + query, body, headers, port=self.port_for(path, stack))
 
     def port_for(self, path, stack):
-        on_replica = path in ("/healthz", "/readyz", "/metrics", "/status")
+        on_replica = path in ("/healthz", "/readyz", "/metrics", "/status", *PAGES)
         return (stack or self.stack).port_of("catalog-1") if on_replica else None
 
     def ask_for_mistakes(self, method, path, described):
