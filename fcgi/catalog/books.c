@@ -6,7 +6,7 @@
 
 #include "fcgi/catalog/answer.h"
 #include "fcgi/catalog/bodies.h"
-#include "fcgi/catalog/question.h"
+#include "fcgi/catalog/inquiry.h"
 #include "fcgi/reads.h"
 #include "fcgi/service.h"
 
@@ -34,7 +34,7 @@ end_page(struct page *p, struct call *c, const struct find *f, const struct foun
 	if (found->counted)
 		jsonw_int(&p->w, "total", (int64_t)found->total);
 	if (found->more) {
-		question_print_place(f->sort, &found->next, next);
+		inquiry_print_place(f->sort, &found->next, next);
 		jsonw_text(&p->w, "next", next);
 		read_link_next(c, f->limit, next);
 	}
@@ -45,11 +45,11 @@ end_page(struct page *p, struct call *c, const struct find *f, const struct foun
 void
 get_books(struct call *c)
 {
-	struct question q;
+	struct inquiry q;
 	struct found found = {.counted = true};
 	struct page p = {.c = c};
 	uint64_t seq;
-	if (!question_read(c, &q) || !read_begin(c, catalog_key_shelves(), &seq))
+	if (!inquiry_read(c, &q) || !read_begin(c, catalog_key_shelves(), &seq))
 		return;
 	p.w = response_success(c->r, NULL);
 	jsonw_open(&p.w, "data", '[');

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "fcgi/catalog/answer.h"
-#include "fcgi/catalog/question.h"
+#include "fcgi/catalog/inquiry.h"
 #include "fcgi/page.h"
 #include "fcgi/reads.h"
 #include "fcgi/service.h"
@@ -88,11 +88,11 @@ add_card(void *arg, const struct book *b)
 
 /* The link repeats the words that were looked for, if any. */
 static void
-add_next(struct call *c, const struct question *q, const struct found *found)
+add_next(struct call *c, const struct inquiry *q, const struct found *found)
 {
 	const char *words = request_param(c->q, "q");
 	char next[CURSOR_TEXT];
-	question_print_place(q->find.sort, &found->next, next);
+	inquiry_print_place(q->find.sort, &found->next, next);
 	page_add(c->r, "<p class=\"more\"><a class=\"button quiet\" href=\"?plain&amp;");
 	if (words != NULL) {
 		page_add(c->r, "q=");
@@ -106,10 +106,10 @@ add_next(struct call *c, const struct question *q, const struct found *found)
 static bool
 add_books(struct call *c, const char *none)
 {
-	struct question q;
+	struct inquiry q;
 	struct found found = {0};
 	uint64_t seq;
-	if (!question_read(c, &q) || !read_begin(c, catalog_key_shelves(), &seq))
+	if (!inquiry_read(c, &q) || !read_begin(c, catalog_key_shelves(), &seq))
 		return false;
 	page_add(c->r, "<ul class=\"orders bare\" role=\"list\">\n");
 	if (!q.none)

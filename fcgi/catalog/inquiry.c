@@ -1,4 +1,4 @@
-#include "fcgi/catalog/question.h"
+#include "fcgi/catalog/inquiry.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -88,7 +88,7 @@ read_place(struct call *c, struct find *f)
 }
 
 bool
-question_read(struct call *c, struct question *q)
+inquiry_read(struct call *c, struct inquiry *q)
 {
 	struct find *f = &q->find;
 	const char *text = param(c, "q"), *topic = c->topic != NULL ? c->topic : param(c, "topic");
@@ -107,7 +107,7 @@ question_read(struct call *c, struct question *q)
 }
 
 void
-question_print_place(enum find_sort sort, const struct find_place *place, char out[CURSOR_TEXT])
+inquiry_print_place(enum find_sort sort, const struct find_place *place, char out[CURSOR_TEXT])
 {
 	struct buf bytes = {0};
 	out[0] = '\0';
