@@ -19,6 +19,7 @@ SAN   =
 prefix      = /usr/local
 exec_prefix = $(prefix)
 bindir      = $(exec_prefix)/bin
+libdir      = $(exec_prefix)/lib
 datarootdir = $(prefix)/share
 datadir     = $(datarootdir)
 INSTALL         = install
@@ -31,7 +32,7 @@ CLANG  = clang
 
 # ---- Debian packages -------------------------------------------------------------------------
 
-BUILD_PACKAGES = gcc libc6-dev make pkg-config nginx libfcgi-dev libdb5.3-dev libdb5.3-sql-dev \
+BUILD_PACKAGES = gcc libc6-dev make pkg-config nginx nginx-dev libfcgi-dev libdb5.3-dev libdb5.3-sql-dev \
 	libcurl4-openssl-dev libjansson-dev uuid-dev libxxhash-dev libutf8proc-dev libsystemd-dev \
 	python3 python3-yaml
 CHECK_PACKAGES = libcunit1-dev clang libclang-rt-14-dev python3-jsonschema curl prometheus
@@ -85,12 +86,14 @@ MAINS   = %/main.o %/catalog/service.o %/order/service.o
 TESTED  = $(filter-out $(MAINS),$(sort $(COMMON) $(CATALOG) $(ORDER) $(SUPER) $(CTL)))
 
 HTML     = $(B)/share/nginx/html
+MODULE   = $(B)/share/nginx/module/ngx_http_bazar_hits_module.so
 PROGRAMS = $(addprefix $(B)/,bazar-catalog bazar-order bazar-run bazar-init bazarctl)
 
 SOURCES  = $(wildcard fcgi/*.c fcgi/*/*.c replica/*.c replica/*/*.c sql/*.c tests/*/*.c tests/torture/*/*.c)
 HEADERS  = $(wildcard fcgi/*.h fcgi/*/*.h replica/*.h replica/*/*.h sql/*.h tests/*/*.h tests/torture/*/*.h)
-SCRIPTS  = .ci/run .ci/deps nginx/conf/render nginx/pages tests/browser/run tests/fuzz/run.sh \
-	tests/sim/planted.sh tests/torture/planted.sh vagrant/provision.sh vagrant/monitoring/targets
+SCRIPTS  = .ci/run .ci/deps nginx/conf/render nginx/module/configure nginx/module/fits nginx/pages \
+	tests/browser/run tests/fuzz/run.sh tests/sim/planted.sh tests/torture/planted.sh \
+	vagrant/provision.sh vagrant/monitoring/targets
 
 UNIT  = $(B)/tests/unit
 SIM   = $(B)/tests/sim
@@ -107,7 +110,7 @@ TORTURE = $(addprefix $(B)/tests/torture-,checker checker-test load proxy launch
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(PROGRAMS) $(HTML)/index.html
+all: $(PROGRAMS) $(HTML)/index.html $(MODULE)
 
 # ---- Programs --------------------------------------------------------------------------------
 
@@ -133,6 +136,35 @@ $(HTML)/index.html: $(shell find nginx/html) nginx/pages nginx/docs | $(B)/flags
 	@ln -sfn '$(CURDIR)/nginx/conf' $(B)/share/nginx/conf
 	$(Q)nginx/pages nginx/html $(HTML)
 
+# nginx's module, without sanitizers, which nginx is built without. Debian's nginx-dev has nginx's headers
+# and says how the package was configured; whether the result fits the nginx that is installed is asked of it.
+NGINX_SRC  = /usr/share/nginx/src
+NGINX      = $(B)/nginx
+HITS       = $(patsubst %.c,$(B)/module/%.o,$(wildcard nginx/module/*.c fcgi/cache/*.c) fcgi/catalog/question.c \
+	fcgi/catalog/book.c fcgi/finish.c fcgi/paging.c fcgi/request.c fcgi/response.c fcgi/jsonw.c \
+	fcgi/base/buf.c fcgi/base/text.c fcgi/base/xalloc.c)
+NGINX_INCLUDE = $(patsubst %,-isystem $(NGINX_SRC)/src/%,core event event/modules os/unix http http/modules http/v2) \
+	-isystem $(NGINX)
+MODULE_COMPILE = $(CC) $(STD) $(WARN) $(NGINX_INCLUDE) -fPIC -fvisibility=hidden -ffunction-sections \
+	-fstack-protector-strong -D_FORTIFY_SOURCE=2 $(CPPFLAGS) $(CFLAGS) -MMD -MP -c
+MODULE_LINK = $(CC) -shared $(CFLAGS) $(LDFLAGS) -Wl,-z,relro,-z,now,--gc-sections
+$(B)/module/%.o: %.c $(B)/flags $(NGINX)/ngx_auto_config.h
+	@mkdir -p $(@D)
+	$(Q)$(MODULE_COMPILE) -o $@ $<
+
+$(MODULE): $(HITS) $(NGINX)/version
+	@mkdir -p $(@D)
+	$(Q)$(MODULE_LINK) -o $@ $(HITS) -lutf8proc
+	@nginx/module/fits $@
+
+$(NGINX)/ngx_auto_config.h: $(NGINX)/version $(NGINX_SRC)/conf_flags
+	$(Q)nginx/module/configure $(NGINX_SRC) $(abspath $(NGINX))
+
+# Holds what the installed nginx says of itself; another one makes it newer.
+$(NGINX)/version: FORCE
+	@mkdir -p $(@D)
+	@PATH=$$PATH:/usr/sbin nginx -V 2>&1 | cmp -s - $@ || PATH=$$PATH:/usr/sbin nginx -V >$@ 2>&1
+
 $(B)/common.a: $(COMMON)
 $(B)/tested.a: $(TESTED)
 $(B)/fuzz.a: $(TESTED:$(B)/obj/%=$(B)/fuzz/%)
@@ -144,11 +176,11 @@ $(B)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) -o $@ $<
 
+FLAGS = $(COMPILE) | $(LINK) | $(FUZZ_COMPILE) | $(MODULE_COMPILE) | $(MODULE_LINK)
 # Holds the flags of the last build: other flags make it newer, and everything is built again.
 $(B)/flags: FORCE
 	@mkdir -p $(@D)
-	@echo '$(COMPILE) | $(LINK) | $(FUZZ_COMPILE)' | cmp -s - $@ || \
-	 echo '$(COMPILE) | $(LINK) | $(FUZZ_COMPILE)' >$@
+	@echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' >$@
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
@@ -368,6 +400,7 @@ status:
 
 SHARE     = $(DESTDIR)$(datadir)/bazar
 TEMPLATES = $(wildcard nginx/conf/*)
+MODULES   = $(DESTDIR)$(libdir)/bazar
 
 install: all
 	$(INSTALL) -d $(DESTDIR)$(bindir) $(SHARE)/sql
@@ -377,10 +410,11 @@ install: all
 	chmod 755 $(SHARE)/nginx/conf/render
 	rm -rf $(SHARE)/nginx/html
 	cp -r $(HTML) $(SHARE)/nginx/html
+	$(INSTALL_DATA) -D $(MODULE) $(MODULES)/$(notdir $(MODULE))
 
 uninstall:
 	rm -f $(PROGRAMS:$(B)/%=$(DESTDIR)$(bindir)/%)
-	rm -rf $(SHARE)
+	rm -rf $(SHARE) $(MODULES)
 
 clean:
 	rm -rf $(B)

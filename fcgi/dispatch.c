@@ -6,6 +6,7 @@
 #include "fcgi/base/text.h"
 #include "fcgi/base/trace.h"
 #include "fcgi/fcgi.h"
+#include "fcgi/finish.h"
 #include "fcgi/guard.h"
 #include "fcgi/log.h"
 #include "fcgi/metrics.h"
@@ -81,16 +82,6 @@ add_allow(struct response *r, unsigned allowed)
 		if (allowed & 1u << order[i])
 			buf_printf(&r->head, "%s, ", request_method_name(order[i]));
 	buf_printf(&r->head, "OPTIONS\r\n");
-}
-
-/* ---- Pages of other sites: they may read what everybody may, and nothing else ---- */
-
-static void
-add_shared(struct response *r)
-{
-	response_header(r, "Access-Control-Allow-Origin", "*");
-	response_header(r, "Access-Control-Expose-Headers",
-	    "ETag, Link, Retry-After, X-Cache, X-Request-Id, X-Served-By");
 }
 
 /* A browser asks this before a read with headers of its own. */
@@ -192,18 +183,10 @@ check_path(struct call *c)
 static bool
 check_params(struct call *c)
 {
-	const struct request *q = c->q;
-	for (size_t i = 0; i < q->param_count; i++) {
-		const char *name = q->param[i].name;
-		bool known = c->route->params != NULL && request_listed(c->route->params, name);
-		if (known && request_param(q, name) == q->param[i].value)
-			continue;
-		problem(c->r, q, PROBLEM_BAD_REQUEST,
-		    known ? "A query parameter stands there twice."
-			  : "This address does not know that query parameter.");
-		return false;
-	}
-	return true;
+	const char *odd = request_odd_param(c->q, c->route->params);
+	if (odd != NULL)
+		problem(c->r, c->q, PROBLEM_BAD_REQUEST, "%s", odd);
+	return odd == NULL;
 }
 
 static bool
@@ -249,37 +232,6 @@ check_place(struct call *c)
 	return !(c->route->flags & ROUTE_KEYED) || write_here(c);
 }
 
-/* ---- The answer's common headers ---- */
-
-static void
-add_etag(struct call *c)
-{
-	struct response *r = c->r;
-	if (r->etag[0] == '\0')
-		response_etag(r);
-	response_header(r, "ETag", r->etag);
-	const char *condition = c->q->header.if_none_match;
-	if (c->route->method == METHOD_GET && condition != NULL && etag_listed(condition, r->etag))
-		r->status = 304;
-}
-
-static void
-finish(struct call *c)
-{
-	struct response *r = c->r;
-	bool is_read = c->route != NULL && !(c->route->flags & ROUTE_WRITE);
-	/* nginx keeps this one, and would add the next replica's to it. */
-	if (r->status != 421 || c->q->header.front == NULL)
-		response_header(r, "Cache-Control", is_read ? "no-cache" : "no-store");
-	if (!r->from_cache)
-		response_header(r, "X-Served-By", c->worker->node->name);
-	if (c->route != NULL && (c->route->flags & ROUTE_SHARED))
-		add_shared(r);
-	if (c->route != NULL && (c->route->flags & ROUTE_ETAG) && r->status == 200)
-		add_etag(c);
-	r->no_body = c->q->method == METHOD_HEAD;
-}
-
 /* A write that was not done is worth a line; nginx's log has the same id, and everything else. */
 static void
 log_failed_write(const struct call *c)
@@ -316,7 +268,8 @@ answer(const struct router *router, struct call *c, struct request *q)
 static void
 complete(struct call *c)
 {
-	finish(c);
+	answer_finish(
+	    c->r, c->q, c->route != NULL ? c->route->flags : ROUTE_WRITE, c->worker->node->name);
 	log_failed_write(c);
 	metrics_count(c->worker->metrics, c->slot, c->r->status, clock_ns() - c->began_ns);
 }

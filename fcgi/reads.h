@@ -6,9 +6,6 @@
 
 #include "fcgi/dispatch.h"
 
-#define PAGE_DEFAULT 100
-#define PAGE_MAX 1000
-
 /*
  * Begins a linearizable read of what `key` names. True: rows may be read until read_end; *seq is
  * the applied_seq they all belong to. False: this replica can't answer, 503 is in c->r, and nginx
@@ -22,9 +19,5 @@ void read_end(const struct call *c);
 bool read_limit(struct call *c, size_t *limit);
 /* Query parameter `name` as a number of at most 18 digits (0 without). False: 400 is in c->r. */
 bool read_number(struct call *c, const char *name, uint64_t *number);
-
-/* Link to the page after: the same path and parameters, but `after` as given (no escapes needed).
- */
-void read_link_next(struct call *c, size_t limit, const char *after);
 
 #endif

@@ -143,6 +143,19 @@ request_param(const struct request *q, const char *name)
 	return NULL;
 }
 
+const char *
+request_odd_param(const struct request *q, const char *known)
+{
+	for (size_t i = 0; i < q->param_count; i++) {
+		const char *name = q->param[i].name;
+		if (known == NULL || !request_listed(known, name))
+			return "This address does not know that query parameter.";
+		if (request_param(q, name) != q->param[i].value)
+			return "A query parameter stands there twice.";
+	}
+	return NULL;
+}
+
 bool
 request_listed(const char *list, const char *word)
 {

@@ -79,6 +79,10 @@ int request_parse(struct request *q, const char *target, const char **why);
 /* The value of a query parameter; NULL when it was not sent. */
 const char *request_param(const struct request *q, const char *name);
 
+/* A sentence for people when a query parameter stands there twice, or is none of those listed in
+ * `known` (NULL: none is); NULL when all is well. */
+const char *request_odd_param(const struct request *q, const char *known);
+
 /* Whether `word` is one of the words of `list`, which are separated by one blank each. */
 bool request_listed(const char *list, const char *word);
 

@@ -27,13 +27,13 @@ unborrow(struct cache *c)
 	pthread_rwlock_unlock(&c->map_lock);
 }
 
-/* The same with the segment's lock, or NULL. */
+/* The same with the segment's lock, or NULL. A front has no patience at all. */
 static struct segment *
 enter(struct cache *c, unsigned patience_ms)
 {
 	struct segment *s = borrow(c);
 
-	if (s == NULL || segment_lock(s, patience_ms) == 0)
+	if (s == NULL || segment_lock(s, c->front ? 0 : patience_ms) == 0)
 		return s;
 	unborrow(c);
 	return NULL;
@@ -110,7 +110,7 @@ discard(struct cache *c)
 		return;
 	table_recover(s);
 	s->head->counters.hits--;
-	s->head->counters.misses++;
+	s->head->counters.misses += !c->front;
 	leave(c);
 }
 
@@ -128,7 +128,7 @@ cache_get(struct cache *c, const char *key, uint64_t floor_key, uint64_t now_ms,
 	CACHE_STEP();
 	if (result == CACHE_HIT)
 		s->head->counters.hits++;
-	else
+	else if (!c->front)
 		s->head->counters.misses++;
 	leave(c);
 

@@ -51,7 +51,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CACHE_KEY_MAX 639    /* bytes of a full key, without the NUL */
+#define CACHE_KEY_MAX 639 /* bytes of a full key, without the NUL */
+#define CACHE_VALUE_MAX (256 * 1024)
 #define CACHE_REPLICA_MAX 31 /* replica ids are 0 to this */
 #define CACHE_INCARNATION 16 /* bytes: a UUID naming the stores' history */
 
@@ -70,7 +71,7 @@ struct cache_geometry {
 #define CACHE_GEOMETRY_DEFAULT                                                                     \
 	{                                                                                          \
 		.entries = 100, .stripes = 16384, .block_size = 1024, .blocks = 4096,              \
-		.value_max = 256 * 1024                                                            \
+		.value_max = CACHE_VALUE_MAX                                                       \
 	}
 
 /* ---- Segments and handles ---- */
@@ -87,7 +88,14 @@ struct cache *cache_format(void *mem, size_t size, const struct cache_geometry *
 struct cache *cache_new(const char *name, const struct cache_geometry *g);
 
 /*
- * The same with the segment, mode 0600, made when there is none. One that is dead,
+ * The same for a front, which sends on what the cache does not answer, and must never wait: it
+ * takes what is there and makes none, a lock that somebody holds is CACHE_TROUBLE at once, and its
+ * misses are not counted, because whom it asks counts them. Only for get and reopen.
+ */
+struct cache *cache_front(const char *name);
+
+/*
+ * As cache_new, with the segment, mode 0600, made when there is none. One that is dead,
  * damaged, or of another geometry is marked dead and replaced; processes racing to make it get the
  * same one. With `g` NULL: only what is there, as it is. Waits 2 s at most for another opener.
  * NULL: errno says why; EACCES when the segment is not ours alone.
@@ -96,8 +104,8 @@ struct cache *cache_open(const char *name, const struct cache_geometry *g);
 
 /* Leaves a dead, or removed, segment for the current one, making it where cache_open would (but
  * taking a sound one whatever its geometry, unless it is the handle's first). Waits 50 ms at most
- * for another opener. 0: the handle has a live segment; -1: errno. A handle from cache_format
- * cannot. For users that never join; cache_join does this by itself. */
+ * for another opener, a front not at all. 0: the handle has a live segment; -1: errno. A handle
+ * from cache_format cannot. For users that never join; cache_join does this by itself. */
 int cache_reopen(struct cache *c);
 
 void cache_close(struct cache *c); /* frees the handle; the segment stays. NULL is fine */

@@ -20,6 +20,7 @@ struct cache {
 	ino_t ino;
 	struct cache_geometry geometry; /* for a segment made by cache_reopen */
 	bool may_create;
+	bool front; /* waits for nobody, counts no misses */
 };
 
 /* Whether a segment is mapped and can be used. One whose name is gone or leads elsewhere is marked

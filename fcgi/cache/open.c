@@ -30,15 +30,16 @@ lock_file(int fd, int patience_ms)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
 
-	for (int waited = 0; waited < patience_ms; waited++) {
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-			return 0;
+	for (int waited = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited++) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return -1;
+		if (waited == patience_ms) {
+			errno = ETIMEDOUT;
+			return -1;
+		}
 		nanosleep(&pause, NULL);
 	}
-	errno = ETIMEDOUT;
-	return -1;
+	return 0;
 }
 
 /* Whether the name leads to this file. When that cannot be told (no descriptors left) it is
@@ -257,6 +258,16 @@ cache_new(const char *name, const struct cache_geometry *g)
 	return handle_new(name, g);
 }
 
+struct cache *
+cache_front(const char *name)
+{
+	struct cache *c = handle_new(name, NULL);
+
+	if (c != NULL)
+		c->front = true;
+	return c;
+}
+
 bool
 handle_alive(struct cache *c)
 {
@@ -328,7 +339,7 @@ cache_reopen(struct cache *c)
 		errno = ENOENT;
 		return -1;
 	}
-	return move_on(c, REOPEN_WAIT_MS);
+	return move_on(c, c->front ? 0 : REOPEN_WAIT_MS);
 }
 
 int

@@ -7,6 +7,7 @@
 #include "fcgi/catalog/answer.h"
 #include "fcgi/catalog/bodies.h"
 #include "fcgi/catalog/inquiry.h"
+#include "fcgi/paging.h"
 #include "fcgi/reads.h"
 #include "fcgi/service.h"
 
@@ -36,7 +37,7 @@ end_page(struct page *p, struct call *c, const struct find *f, const struct foun
 	if (found->more) {
 		inquiry_print_place(f->sort, &found->next, next);
 		jsonw_text(&p->w, "next", next);
-		read_link_next(c, f->limit, next);
+		page_link_next(c->r, c->q, f->limit, next);
 	}
 	jsonw_close(&p->w);
 }

@@ -4,45 +4,41 @@
 #include "fcgi/reads.h"
 #include "fcgi/service.h"
 
-static const struct cache_geometry geometry = CACHE_GEOMETRY_DEFAULT;
-
 /* A hit needs the open gate too: behind a closed one, floors may be missing. */
 static bool
-look_up(struct call *c, const char *key, uint64_t floor_key)
+look_up(struct call *c, const struct question *k)
 {
 	struct buf *body = &c->r->body;
 	uint64_t seq;
 	if (c->worker->cache == NULL || !replica_serving(c->worker->replica))
 		return false;
-	buf_reserve(body, geometry.value_max);
-	return cache_get(c->worker->cache, key, floor_key, clock_ms(), body->data, body->cap,
+	buf_reserve(body, CACHE_VALUE_MAX);
+	return cache_get(c->worker->cache, k->key, k->floor_key, clock_ms(), body->data, body->cap,
 		   &body->len, &seq) == CACHE_HIT;
 }
 
 static bool
-keep(struct call *c, const char *key, uint64_t floor_key, uint64_t seq)
+keep(struct call *c, const struct question *k, uint64_t seq)
 {
 	return c->worker->cache != NULL && c->r->status == 200 &&
-	       cache_put(c->worker->cache, key, floor_key, seq, c->r->body.data, c->r->body.len) ==
-		   0;
+	       cache_put(c->worker->cache, k->key, k->floor_key, seq, c->r->body.data,
+		   c->r->body.len) == 0;
 }
 
 void
-cached_read(struct call *c, const char *key, uint64_t floor_key, cached_make make, void *arg)
+cached_read(struct call *c, const struct question *k, cached_make make, void *arg)
 {
 	uint64_t seq;
-	if (look_up(c, key, floor_key)) {
-		c->r->from_cache = true;
-		response_header(c->r, "X-Cache", "HIT");
-		response_header(c->r, "Cache-Status", "bazar; hit");
+	if (look_up(c, k)) {
+		question_hit(c->r);
 		return;
 	}
 	buf_clear(&c->r->body);
 	response_header(c->r, "X-Cache", "MISS");
-	if (!read_begin(c, floor_key, &seq))
+	if (!read_begin(c, k->floor_key, &seq))
 		return;
 	bool worth = make(c, read_view(c), arg);
 	read_end(c);
-	bool kept = worth && keep(c, key, floor_key, seq);
+	bool kept = worth && keep(c, k, seq);
 	response_header(c->r, "Cache-Status", kept ? "bazar; fwd=miss; stored" : "bazar; fwd=miss");
 }

@@ -6,14 +6,12 @@
 #ifndef BAZAR_CATALOG_CACHED_H
 #define BAZAR_CATALOG_CACHED_H
 
-#include "fcgi/dispatch.h"
+#include "fcgi/catalog/question.h"
 #include "fcgi/store/view.h"
 
 /* Makes the answer in c->r from rows. False: do not keep it. */
 typedef bool (*cached_make)(struct call *c, const struct view *v, void *arg);
 
-/* `key`: the cache's full key; `floor_key`: the hash that log entries touch (also the dirty key).
- */
-void cached_read(struct call *c, const char *key, uint64_t floor_key, cached_make make, void *arg);
+void cached_read(struct call *c, const struct question *k, cached_make make, void *arg);
 
 #endif

@@ -38,17 +38,15 @@ make_info(struct call *c, const struct view *v, void *arg)
 static void
 get_info(struct call *c)
 {
-	char key[32];
-	snprintf(key, sizeof(key), "info:%" PRIu64, c->id);
-	cached_read(c, key, catalog_key_book(c->id), make_info, NULL);
+	struct question k;
+	question_info(&k, c->id);
+	cached_read(c, &k, make_info, NULL);
 }
 
 /* ---- GET /search/{topic} ---- */
 
 struct search {
-	const char *folded;
-	size_t limit;
-	uint64_t after;
+	struct question k;
 	const char *currency;
 	struct jsonw w;
 	uint64_t last; /* id */
@@ -69,61 +67,34 @@ write_found(void *arg, const struct book *b)
 	return true;
 }
 
-/* The whole page, as it is kept: a body says itself which page is next, because a hit has nothing
- * but the body. An unknown topic is not worth a place. */
+/* The whole page, as it is kept. An unknown topic is not worth a place. */
 static bool
 make_search(struct call *c, const struct view *v, void *arg)
 {
 	struct search *s = arg;
-	char next[24];
 	bool more;
 	s->w = response_success(c->r, NULL);
 	jsonw_open(&s->w, "data", '[');
-	size_t found = catalog_search(v, s->folded, s->after, s->limit, &more, write_found, s);
+	size_t found = catalog_search(v, s->k.topic, s->k.after, s->k.limit, &more, write_found, s);
 	jsonw_close(&s->w);
-	snprintf(next, sizeof(next), "%" PRIu64, s->last);
 	if (more)
-		jsonw_text(&s->w, "next", next);
+		question_next(&s->w, s->last);
 	jsonw_close(&s->w);
 	return found > 0;
-}
-
-/* Link to the page that a body of make_search names at its end. Inside a JSON string the quotes of
- * the mark would be escaped, so it cannot be part of a title. */
-static void
-add_next(struct call *c, size_t limit)
-{
-	static const char mark[] = "],\"next\":\"";
-	const struct buf *body = &c->r->body;
-	char after[24];
-	size_t tail = sizeof(mark) + sizeof(after);
-	size_t from = body->len > tail ? body->len - tail : 0;
-	const uint8_t *at = memmem(body->data + from, body->len - from, mark, sizeof(mark) - 1);
-	if (at == NULL)
-		return;
-	at += sizeof(mark) - 1;
-	int len = (int)(body->data + body->len - at) - 2; /* without `"}` */
-	snprintf(after, sizeof(after), "%.*s", len, (const char *)at);
-	read_link_next(c, limit, after);
 }
 
 static void
 get_search(struct call *c)
 {
-	char folded[BOOK_TOPIC_FOLDED_SIZE], key[CACHE_KEY_MAX + 1];
-	struct search s = {.folded = folded, .currency = c->worker->settings->currency};
-	if (!read_limit(c, &s.limit) || !read_number(c, "after", &s.after))
+	struct search s = {.currency = c->worker->settings->currency};
+	size_t limit;
+	uint64_t after;
+	if (!read_limit(c, &limit) || !read_number(c, "after", &after))
 		return;
-	/* A topic too long to be any book's is an unknown topic. */
-	if (text_fold(c->topic, strlen(c->topic), folded, sizeof(folded)) != 0)
-		folded[0] = '\0';
-	if (s.limit == PAGE_DEFAULT && s.after == 0)
-		snprintf(key, sizeof(key), "search:%s", folded);
-	else
-		snprintf(key, sizeof(key), "search@%zu,%" PRIu64 ":%s", s.limit, s.after, folded);
-	cached_read(c, key, catalog_key_topic(folded), make_search, &s);
+	question_search(&s.k, c->topic, limit, after);
+	cached_read(c, &s.k, make_search, &s);
 	if (c->r->status == 200)
-		add_next(c, s.limit);
+		question_link(c->r, c->q, &s.k);
 }
 
 /* ---- GET /topics ---- */
@@ -239,8 +210,8 @@ put_stock(struct call *c)
 }
 
 const struct route catalog_routes[] = {
-    {METHOD_GET, "/search/{topic}", "limit after", 0, ROUTE_ETAG | ROUTE_SHARED, get_search},
-    {METHOD_GET, "/info/{id}", NULL, 0, ROUTE_ETAG | ROUTE_SHARED, get_info},
+    {METHOD_GET, "/search/{topic}", QUESTION_PARAMS, 0, QUESTION_FLAGS, get_search},
+    {METHOD_GET, "/info/{id}", NULL, 0, QUESTION_FLAGS, get_info},
     {METHOD_GET, "/topics", NULL, 0, ROUTE_ETAG | ROUTE_SHARED, get_topics},
     {METHOD_GET, "/books", "q topic min_price max_price in_stock sort limit after", 0,
 	ROUTE_ETAG | ROUTE_SHARED, get_books},

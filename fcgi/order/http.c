@@ -10,6 +10,7 @@
 #include "fcgi/base/xalloc.h"
 #include "fcgi/order/bodies.h"
 #include "fcgi/order/courier.h"
+#include "fcgi/paging.h"
 #include "fcgi/peer.h"
 #include "fcgi/reads.h"
 #include "fcgi/service.h"
@@ -271,7 +272,7 @@ get_orders(struct call *c)
 	jsonw_close(&p.w);
 	jsonw_close(&p.w);
 	if (p.more)
-		read_link_next(c, limit, p.next);
+		page_link_next(c->r, c->q, limit, p.next);
 }
 
 static void

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fcgi/base/clock.h"
 #include "fcgi/run/process.h"
@@ -13,11 +14,41 @@
 #define RELOAD_MS 10000
 #define WORKERS_MAX 256 /* old and new generations together */
 
+/* The module that answers cache hits: in the build tree among the files of nginx, when installed
+ * where libraries are. 0, or -1 after saying that there is none. */
+static int
+find_module(const struct stack *stack, char path[STACK_PATH])
+{
+	static const char name[] = "ngx_http_bazar_hits_module.so";
+	stack_path(path, stack->share, "nginx/module/%s", name);
+	if (access(path, R_OK) == 0)
+		return 0;
+	stack_path(path, stack->bin, "../lib/bazar/%s", name);
+	if (access(path, R_OK) == 0)
+		return 0;
+	return fail("Cannot find %s; BAZAR_CACHE_IN_NGINX=0 does without it.", name);
+}
+
+/* What `render` is told about answering hits; nothing where nginx shall not. */
+static int
+tell_cache(const struct stack *stack, const struct settings *settings)
+{
+	char module[STACK_PATH] = "", segment[SETTINGS_SEGMENT] = "";
+	if (settings->cache_in_nginx &&
+	    (find_module(stack, module) != 0 || settings_segment(stack->run, segment) != 0))
+		return -1;
+	setenv("BAZAR_NGINX_MODULE", module, 1);
+	setenv("BAZAR_SEGMENT", segment, 1);
+	return 0;
+}
+
 int
 nginx_render(const struct stack *stack, const struct settings *settings)
 {
 	char script[STACK_PATH], port[16], workers[24];
 	char run[STACK_PATH];
+	if (tell_cache(stack, settings) != 0)
+		return -1;
 	stack_path(script, stack->share, "nginx/conf/render");
 	snprintf(run, sizeof(run), "%s", stack->run);
 	snprintf(port, sizeof(port), "%u", stack->port);
