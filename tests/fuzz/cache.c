@@ -1,8 +1,9 @@
 /*
- * A cache segment that somebody scribbles over while it is used: nothing may be touched outside
- * of it, everything must come to an end, and no value may be given that was not put. The lock and
- * the word that says dead are spared: what a damaged lock does is up to the C library.
- * fuzzes: fcgi/cache/table.c fcgi/cache/cache.c fcgi/cache/segment.c
+ * A cache segment that somebody scribbles over while it is used, by a replica and by a front
+ * (nginx's module) that finds it at any moment: nothing may be touched outside of it, everything
+ * must come to an end, and no value may be given that was not put. The lock and the word that says
+ * dead are spared: what a damaged lock does is up to the C library. fuzzes: fcgi/cache/table.c
+ * fcgi/cache/cache.c fcgi/cache/segment.c
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 
 #include "fcgi/base/buf.h"
 #include "fcgi/base/hash.h"
-#include "fcgi/cache/segment.h"
+#include "fcgi/cache/handle.h"
 #include "tests/fuzz/fuzz.h"
 
 #define STEPS_MAX 64
@@ -18,8 +19,12 @@
 #define VALUE_MAX 300
 #define NAMES 4096
 
-static const struct cache_geometry geometry = {
-    .entries = 4, .stripes = 8, .block_size = 64, .blocks = 12, .value_max = VALUE_MAX};
+struct place {
+	uint8_t *mem;
+	size_t size;
+	struct cache *cache;
+	struct cache *front;
+};
 
 /* The value that belongs to key and seq, so that any other is known to be wrong. */
 static size_t
@@ -61,9 +66,20 @@ scribble(uint8_t *mem, size_t size, struct cur *in)
 	memcpy(mem + at / 4 * 4, &word, sizeof(word));
 }
 
+/* What a front does that has found the segment, in whatever state it is by now. */
 static void
-step(struct cache *c, uint8_t *mem, size_t size, struct cur *in)
+attach(struct place *p)
 {
+	if (segment_attach(&p->front->segment, p->mem, p->size) == 0)
+		assert(segment_size(&p->front->segment.geometry) == p->size);
+	else
+		p->front->segment.head = NULL;
+}
+
+static void
+step(struct place *p, struct cur *in)
+{
+	struct cache *c = p->cache;
 	static char names[NAMES];
 	size_t used;
 	struct cache_stats stats;
@@ -72,7 +88,7 @@ step(struct cache *c, uint8_t *mem, size_t size, struct cur *in)
 	uint64_t floor_key = key / 2, seq = byte / 6;
 	char name[16];
 	snprintf(name, sizeof(name), "key:%u", key);
-	switch (what % 8) {
+	switch (what % 10) {
 	case 0:
 	case 1:
 		put(c, key, name, floor_key, seq);
@@ -91,8 +107,14 @@ step(struct cache *c, uint8_t *mem, size_t size, struct cur *in)
 		if (cache_stats(c, 0, &stats) == 0 && byte == 0)
 			cache_clear(c, names, sizeof(names), &used);
 		break;
+	case 6:
+		get(p->front, key, name, floor_key, cur_u8(in));
+		break;
+	case 7:
+		attach(p);
+		break;
 	default:
-		scribble(mem, size, in);
+		scribble(p->mem, p->size, in);
 	}
 }
 
@@ -110,20 +132,36 @@ attach_garbage(const uint8_t *data, size_t size)
 	free(mem);
 }
 
+static struct cache_geometry
+make_geometry(struct cur *in)
+{
+	struct cache_geometry g = {.entries = 1 + cur_u8(in) % 6,
+	    .stripes = 1 + cur_u8(in) % 8,
+	    .block_size = 16 + cur_u8(in) % 64,
+	    .blocks = 1 + cur_u8(in) % 16};
+	uint32_t all = g.blocks * g.block_size;
+	g.value_max = all < VALUE_MAX ? all : VALUE_MAX;
+	return g;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct cur in = cur_make(data, size);
-	size_t mem_size = cache_size(&geometry);
-	uint8_t *mem = aligned_alloc(64, (mem_size + 63) / 64 * 64);
-	assert(mem != NULL);
-	struct cache *c = cache_format(mem, mem_size, &geometry);
-	assert(c != NULL);
-	cache_extend(c, LEASE);
+	struct cache_geometry geometry = make_geometry(&in);
+	struct place p = {.size = cache_size(&geometry)};
+	p.mem = aligned_alloc(64, (p.size + 63) / 64 * 64);
+	assert(p.mem != NULL);
+	p.cache = cache_format(p.mem, p.size, &geometry);
+	p.front = cache_front("/bazar-nowhere");
+	assert(p.cache != NULL && p.front != NULL);
+	cache_extend(p.cache, LEASE);
 	for (int i = 0; i < STEPS_MAX && in.at < in.end; i++)
-		step(c, mem, mem_size, &in);
-	cache_close(c);
-	free(mem);
+		step(&p, &in);
+	p.front->segment.head = NULL; /* it is not mapped */
+	cache_close(p.front);
+	cache_close(p.cache);
+	free(p.mem);
 	attach_garbage(data, size);
 	return 0;
 }
