@@ -19,7 +19,7 @@ static struct world {
 	_Atomic uint64_t rows[ROWS]; /* seq of the last write */
 	_Atomic uint64_t applied;
 	_Atomic bool over;
-	_Atomic uint64_t hits, torn, stale, joins, cuts, slowest_ms;
+	_Atomic uint64_t hits, front_hits, torn, stale, joins, cuts, slowest_ms;
 } * world;
 
 static bool is_victim; /* may be stopped, so its times say nothing */
@@ -41,9 +41,9 @@ note_time(uint64_t begun)
 		continue;
 }
 
-/* As a worker reads: what is in the row before the look-up is known, nothing older will do. */
-static void
-read_row(struct cache *c, unsigned n)
+/* What is in the row before the look-up is known: nothing older will do. */
+static enum cache_result
+look_up(struct cache *c, unsigned n)
 {
 	uint64_t newest = world->rows[n], begun = clock_ms(), version;
 	enum cache_result result;
@@ -56,12 +56,36 @@ read_row(struct cache *c, unsigned n)
 		world->stale += !torn && version < newest;
 	} else if (result == CACHE_OFF) {
 		cache_reopen(c);
-	} else {
+	}
+	note_time(begun);
+	return result;
+}
+
+/* As a worker reads. */
+static void
+read_row(struct cache *c, unsigned n)
+{
+	enum cache_result result = look_up(c, n);
+
+	if (result == CACHE_MISS || result == CACHE_TROUBLE) {
 		uint64_t seq = world->applied;
 
 		put_version(c, n, seq, world->rows[n]);
 	}
-	note_time(begun);
+}
+
+/* As nginx's module does. */
+static int
+front_main(uint32_t random)
+{
+	struct cache *c = cache_front(name);
+
+	if (c == NULL)
+		return 1;
+	while (!world->over)
+		world->front_hits += look_up(c, random_next(&random) % ROWS) == CACHE_HIT;
+	cache_close(c);
+	return 0;
 }
 
 static int
@@ -198,29 +222,33 @@ test_hammer(void)
 {
 	uint32_t random = (uint32_t)clock_ms();
 	uint64_t begun = clock_ms();
-	pid_t others[READERS + 1];
+	pid_t others[READERS + 2];
 	unsigned victims = 0;
 	int status;
 
 	printf("(seed %u) ", random);
 	others[READERS] = start(writer_main, random);
+	others[READERS + 1] = start(front_main, random);
 	for (unsigned i = 0; i < READERS; i++)
 		others[i] = start(reader_main, random + i);
 	for (; victims <= LONG_STOP || clock_ms() - begun < HAMMER_MS; victims++)
 		sacrifice(victims, random_next(&random));
 	world->over = true;
-	for (unsigned i = 0; i <= READERS; i++) {
+	for (unsigned i = 0; i < READERS + 2; i++) {
 		CU_ASSERT_EQUAL(waitpid(others[i], &status, 0), others[i]);
 		CU_ASSERT_EQUAL(status, 0);
 	}
-	printf("(%u victims, %llu hits, %llu writes, %llu joins, %llu cuts, slowest %llu ms) ",
-	    victims, (unsigned long long)world->hits, (unsigned long long)world->applied,
-	    (unsigned long long)world->joins, (unsigned long long)world->cuts,
-	    (unsigned long long)world->slowest_ms);
+	printf(
+	    "(%u victims, %llu hits, %llu of them a front's, %llu writes, %llu joins, %llu cuts, "
+	    "slowest %llu ms) ",
+	    victims, (unsigned long long)world->hits, (unsigned long long)world->front_hits,
+	    (unsigned long long)world->applied, (unsigned long long)world->joins,
+	    (unsigned long long)world->cuts, (unsigned long long)world->slowest_ms);
 	CU_ASSERT_EQUAL(world->torn, 0);
 	CU_ASSERT_EQUAL(world->stale, 0);
 	CU_ASSERT(world->slowest_ms < STUCK_MS);
 	CU_ASSERT(world->hits > 1000 && world->applied > 1000 && world->cuts > 10);
+	CU_ASSERT(world->front_hits > 1000);
 }
 
 int

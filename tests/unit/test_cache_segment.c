@@ -5,12 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <CUnit/CUnit.h>
 
+#include "fcgi/base/clock.h"
 #include "fcgi/cache/segment.h"
 #include "tests/unit/cache_fixture.h"
 #include "tests/unit/suites.h"
@@ -159,6 +161,68 @@ test_open_and_unlink(void)
 	CU_ASSERT(is_off("a"));
 	CU_ASSERT_EQUAL(cache_reopen(cache), -1); /* this handle makes none */
 	cache_close(cache);
+}
+
+/* A front takes what is there, waits for nobody, and counts its hits only. */
+static void
+test_front(void)
+{
+	struct cache *front;
+	char value[SMALL_VALUE + 1];
+	uint64_t seq, begun;
+	struct segment s;
+	uint8_t *mem;
+	size_t len;
+	int fd;
+
+	begin_named();
+	front = cache_front(shm_name);
+	NEED(front);
+	CU_ASSERT_EQUAL(cache_reopen(front), -1);
+	CU_ASSERT_EQUAL(errno, ENOENT);
+	cache = cache_open(shm_name, &small);
+	NEED(cache);
+	cache_extend(cache, FOR_EVER);
+	CU_ASSERT_EQUAL(put("a", 1, "A"), 0);
+	CU_ASSERT_EQUAL(put("b", 1, "B"), 0);
+
+	fd = open_file(O_RDWR, 0); /* somebody judges the file: another time, then */
+	CU_ASSERT_EQUAL(flock(fd, LOCK_EX), 0);
+	begun = clock_ms();
+	CU_ASSERT_EQUAL(cache_reopen(front), -1);
+	CU_ASSERT_EQUAL(errno, ETIMEDOUT);
+	CU_ASSERT_EQUAL(flock(fd, LOCK_UN), 0);
+	CU_ASSERT_EQUAL(cache_reopen(front), 0);
+
+#define FRONT_GET(key) cache_get(front, key, floor_key(key), 0, value, SMALL_VALUE, &len, &seq)
+	CU_ASSERT_EQUAL(FRONT_GET("a"), CACHE_HIT);
+	CU_ASSERT_EQUAL(FRONT_GET("c"), CACHE_MISS);
+	CU_ASSERT_EQUAL(stats().hits, 1);
+	CU_ASSERT_EQUAL(stats().misses, 0);
+	for (int i = 0; i < SMALL_ENTRIES - 1; i++) { /* the last one evicts b: a was used */
+		snprintf(value, sizeof(value), "more:%d", i);
+		CU_ASSERT_EQUAL(put(value, 1, "more"), 0);
+	}
+	CU_ASSERT_EQUAL(FRONT_GET("a"), CACHE_HIT);
+	CU_ASSERT_EQUAL(FRONT_GET("b"), CACHE_MISS);
+
+	mem = mmap(NULL, cache_size(&small), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CU_ASSERT_FATAL(mem != MAP_FAILED);
+	CU_ASSERT_EQUAL_FATAL(segment_attach(&s, mem, cache_size(&small)), 0);
+	CU_ASSERT_EQUAL(segment_lock(&s, LOCK_BRIEF_MS), 0); /* and keep it */
+	CU_ASSERT_EQUAL(FRONT_GET("a"), CACHE_TROUBLE);
+	CU_ASSERT(clock_ms() - begun < LOCK_PATIENT_MS); /* the segment is not given up for that */
+	segment_unlock(&s);
+	CU_ASSERT_EQUAL(FRONT_GET("a"), CACHE_HIT);
+
+	CU_ASSERT_EQUAL(cache_unlink(shm_name), 0);
+	CU_ASSERT_EQUAL(FRONT_GET("a"), CACHE_OFF);
+	CU_ASSERT_EQUAL(cache_reopen(front), -1);
+	munmap(mem, cache_size(&small));
+	close(fd);
+	cache_close(front);
+	cache_close(cache);
+#undef FRONT_GET
 }
 
 /* A handle is off, but can be used for anything, until a segment can be had. */
@@ -409,6 +473,7 @@ register_cache_segment(void)
 	    {"random damage", test_random_damage},
 	    {"open and unlink", test_open_and_unlink},
 	    {"no segment yet", test_no_segment_yet},
+	    {"a front", test_front},
 	    {"garbage is refused", test_garbage_refused},
 	    {"a foreign segment is refused", test_foreign_refused},
 	    {"a lying header", test_lying_header},
