@@ -172,7 +172,7 @@ class Hits(unittest.TestCase):
     def logged(self):
         """Hits that nginx says it has answered alone."""
         with open(os.path.join(self.stack.run, "log", "access.log"), encoding="latin-1") as lines:
-            return sum(1 for line in lines if '"upstream":"-"' in line and json.loads(line)["cache"] == "HIT")
+            return sum(1 for line in lines if '"upstream":""' in line and json.loads(line)["cache"] == "HIT")
 
     def test_answers_are_those_of_the_workers(self):
         print(f"        TEST_SEED={SEED}")
