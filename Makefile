@@ -13,6 +13,8 @@
 RUN   = run
 PORT  = 9000
 BUILD = build
+# Where the programs look for a stack when they are not told; empty: ./run.
+DEFAULT_RUN =
 # Sanitizers to build with: address,undefined or thread. Use a BUILD of its own for each.
 SAN   =
 
@@ -53,7 +55,8 @@ else
 HARDEN = -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
 endif
 
-COMPILE = $(CC) $(STD) $(WARN) -fPIE -pthread $(HARDEN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c
+DEFINE = $(if $(DEFAULT_RUN),-DDEFAULT_RUN=\"$(DEFAULT_RUN)\")
+COMPILE = $(CC) $(STD) $(WARN) -fPIE -pthread $(HARDEN) $(DEFINE) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c
 LINK    = $(CC) -pie -pthread $(HARDEN) $(CFLAGS) $(LDFLAGS) -Wl,-z,relro,-z,now,--as-needed
 # --as-needed: a program is bound only to the libraries it calls.
 LIBS    = $(PKG_LIBS) -ldb -lm

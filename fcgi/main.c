@@ -172,12 +172,25 @@ stop_pool(struct fcgi_pool *pool, uint64_t deadline)
 	_exit(0);
 }
 
+/* Until a signal in `ends`. Where systemd watches us, it is told meanwhile that all is well: as
+ * long as the replicator goes on, which ends for good when the disk or a lock hangs. */
 static void
-wait_for_end(const sigset_t *ends)
+wait_for_end(const sigset_t *ends, struct replica *replica)
 {
-	int signal;
-	while (sigwait(ends, &signal) != 0)
-		continue;
+	uint64_t watchdog_us = 0;
+	if (sd_watchdog_enabled(0, &watchdog_us) <= 0)
+		watchdog_us = 0;
+	uint64_t patience_ms = watchdog_us / 2000;
+	struct timespec pause = {.tv_sec = (time_t)(watchdog_us / 4000000),
+	    .tv_nsec = (long)(watchdog_us / 4 % 1000000) * 1000};
+	for (;;) {
+		if (watchdog_us != 0 && clock_ms() - replica_seen_ms(replica) < patience_ms)
+			sd_notify(0, "WATCHDOG=1");
+		int signal =
+		    watchdog_us != 0 ? sigtimedwait(ends, NULL, &pause) : sigwaitinfo(ends, NULL);
+		if (signal > 0)
+			return;
+	}
 }
 
 int
@@ -221,7 +234,7 @@ main(int argc, char **argv)
 	sd_notify(0, "READY=1");
 	log_info("started");
 
-	wait_for_end(&ends);
+	wait_for_end(&ends, worker.replica);
 	sd_notify(0, "STOPPING=1");
 	log_info("stopping");
 	uint64_t deadline = clock_ms() + STOP_MS;

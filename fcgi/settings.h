@@ -11,6 +11,11 @@
 
 #include "fcgi/log.h"
 
+/* The run directory, when nobody names one; `make install` may set another. */
+#ifndef DEFAULT_RUN
+#define DEFAULT_RUN "run"
+#endif
+
 #define SETTINGS_ERROR 512  /* with the NUL */
 #define SETTINGS_SECRET 65  /* 64 hexadecimal digits and the NUL */
 #define SETTINGS_SEGMENT 32 /* with the NUL */

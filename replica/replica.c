@@ -268,6 +268,12 @@ replica_status(struct replica *r, struct core_status *out)
 	pthread_mutex_unlock(&r->status_lock);
 }
 
+uint64_t
+replica_seen_ms(struct replica *r)
+{
+	return atomic_load_explicit(&r->seen_ms, memory_order_relaxed);
+}
+
 const struct replica_meters *
 replica_meters(const struct replica *r)
 {

@@ -71,6 +71,9 @@ int replica_receive(struct replica *r, const void *body, size_t len, struct buf 
 
 void replica_status(struct replica *r, struct core_status *out);
 
+/* When the replicator last looked around, at most 100 ms ago unless it hangs (clock_ms). */
+uint64_t replica_seen_ms(struct replica *r);
+
 /* Measured since start; stays where it is until replica_stop. */
 struct replica_meters {
 	struct histogram batch;                /* histogram_counts: operations in a batch */

@@ -189,6 +189,7 @@ do_chores(struct replica *r, uint64_t now)
 	if (now < r->chores_at)
 		return;
 	r->chores_at = now + CHORES_MS;
+	atomic_store_explicit(&r->seen_ms, now, memory_order_relaxed);
 	perform_join_cache(r);
 	perform_extend_cache(r);
 	prune(r, &r->status);

@@ -37,6 +37,7 @@ struct replica {
 	pthread_mutex_t status_lock;
 	struct core_status status; /* as of the last step */
 	_Atomic uint64_t stop_by;  /* 0: go on */
+	_Atomic uint64_t seen_ms;  /* the replicator looked around */
 	struct replica_meters meters;
 
 	/* the replicator thread's own */

@@ -173,6 +173,12 @@ command_supervise(struct stack *stack)
 	return 1;
 }
 
+int
+command_prepare(struct stack *stack)
+{
+	return prepare_run(stack) == 0 && prepare_managed(stack) == 0 ? 0 : 1;
+}
+
 /* ---- Stopping ---- */
 
 static bool
@@ -222,7 +228,7 @@ command_reload(struct stack *stack)
 	struct settings settings;
 	char error[SETTINGS_ERROR];
 	pid_t supervisor = stack_canonical(stack) == 0 ? pidfile_holder(stack) : 0;
-	if (supervisor == 0) {
+	if (supervisor == 0 && !nginx_runs(stack)) {
 		fail("Nothing runs in %s.", stack->run);
 		return 1;
 	}
@@ -236,7 +242,8 @@ command_reload(struct stack *stack)
 	if (nginx_render(stack, &settings) != 0 || nginx_reload(stack, &settings) != 0)
 		return 1;
 	/* The supervisor starts and stops replicas as the node file says now. */
-	kill(supervisor, SIGUSR1);
+	if (supervisor != 0)
+		kill(supervisor, SIGUSR1);
 	printf("nginx has taken its new configuration.\n");
 	return 0;
 }

@@ -12,6 +12,10 @@ int command_up(struct stack *stack);
 /* The same in the foreground, until SIGTERM or SIGINT. */
 int command_supervise(struct stack *stack);
 
+/* What must be there before another service manager starts the replicas and nginx; harmless while
+ * they run. */
+int command_prepare(struct stack *stack);
+
 /* Stop all of it; harmless when it does not run. */
 int command_down(struct stack *stack);
 

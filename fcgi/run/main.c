@@ -1,12 +1,15 @@
 /* bazar-run: starts, supervises and stops a whole Bazar.com on one machine. */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "fcgi/base/owner.h"
 #include "fcgi/log.h"
 #include "fcgi/run/commands.h"
+#include "fcgi/settings.h"
 
 #define PORT_MAX (65535 - 99) /* the replicas' ports are above it */
 
@@ -18,20 +21,22 @@ static const struct {
     {"down", command_down},
     {"reload", command_reload},
     {"supervise", command_supervise},
+    {"prepare", command_prepare},
     {"reset", command_reset},
 };
 
 static int
 usage(void)
 {
-	fputs("usage: bazar-run [--run DIR] [--port N] up|down|reload|supervise|reset\n"
+	fputs("usage: bazar-run [--run DIR] [--port N] up|down|reload|supervise|prepare|reset\n"
 	      "  up         start in the background, wait until ready\n"
 	      "  down       stop; data stay\n"
 	      "  reload     let nginx take its configuration anew; start and stop replicas as\n"
 	      "             the node file says\n"
 	      "  supervise  start in the foreground, until SIGTERM\n"
+	      "  prepare    make what must be there before systemd starts replicas and nginx\n"
 	      "  reset      stop, and forget all data\n"
-	      "Default: --run run --port 9000; the replicas listen on N+80 to N+83.\n",
+	      "Default: --run " DEFAULT_RUN " --port 9000; the replicas listen on N+80 to N+83.\n",
 	    stderr);
 	return 2;
 }
@@ -65,7 +70,7 @@ main(int argc, char **argv)
 	    {"port", required_argument, NULL, 'p'},
 	    {NULL, 0, NULL, 0},
 	};
-	const char *run = "run", *port = "9000";
+	const char *run = DEFAULT_RUN, *port = "9000";
 	struct stack stack;
 
 	for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -80,6 +85,10 @@ main(int argc, char **argv)
 		return usage();
 	if (parse_port(port) == 0) {
 		fail("--port must be a port number from 1 to %d.", PORT_MAX);
+		return 1;
+	}
+	if (owner_become(run) != 0) {
+		fail("Cannot act as the owner of %s: %s.", run, strerror(errno));
 		return 1;
 	}
 	umask(077); /* everything below RUN is its owner's */

@@ -61,21 +61,44 @@ nginx_render(const struct stack *stack, const struct settings *settings)
 	return 0;
 }
 
-/* The pid of nginx's master process, as the supervisor wrote it down; 0 when there is none. */
+/* What a process calls itself, which nginx's make good use of. */
+static bool
+read_title(pid_t pid, char *title, size_t size)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	FILE *file = fopen(path, "re");
+	size_t len = file != NULL ? fread(title, 1, size - 1, file) : 0;
+	if (file != NULL)
+		fclose(file);
+	title[len] = '\0';
+	return len > 0;
+}
+
+/* The pid of nginx's master process: what it wrote down, if that is still it. 0: it does not run.
+ */
 static pid_t
 master_pid(const struct stack *stack)
 {
-	char path[STACK_PATH], line[64];
-	pid_t pid = 0;
-	stack_path(path, stack->run, "pids");
+	char path[STACK_PATH], prefix[STACK_PATH], title[2 * STACK_PATH] = "";
+	int pid = 0;
+	stack_path(path, stack->run, "nginx/nginx.pid");
+	stack_path(prefix, stack->run, "nginx/ ");
 	FILE *file = fopen(path, "re");
 	if (file == NULL)
 		return 0;
-	while (pid == 0 && fgets(line, sizeof(line), file) != NULL)
-		if (strncmp(line, "nginx ", 6) == 0)
-			pid = (pid_t)strtol(line + 6, NULL, 10);
+	if (fscanf(file, "%d", &pid) != 1)
+		pid = 0;
 	fclose(file);
-	return pid;
+	bool ours = read_title(pid, title, sizeof(title)) && strstr(title, "master process") &&
+		    strstr(title, prefix);
+	return ours ? (pid_t)pid : 0;
+}
+
+bool
+nginx_runs(const struct stack *stack)
+{
+	return master_pid(stack) != 0;
 }
 
 /* How many children of `master` are not among `old`. */
@@ -97,14 +120,8 @@ count_new(pid_t master, const pid_t *old, size_t old_count)
 static bool
 accepts(pid_t pid)
 {
-	char path[64], title[256] = "";
-	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
-	FILE *file = fopen(path, "re");
-	if (file == NULL)
-		return false;
-	size_t len = fread(title, 1, sizeof(title) - 1, file);
-	fclose(file);
-	return len > 0 && strstr(title, "shutting down") == NULL;
+	char title[256];
+	return read_title(pid, title, sizeof(title)) && strstr(title, "shutting down") == NULL;
 }
 
 static size_t

@@ -291,23 +291,52 @@ make_places(const struct stack *stack, const struct nodes *nodes)
 	return 0;
 }
 
-int
-prepare_all(const struct stack *stack)
+static int
+load(const struct stack *stack, struct settings *settings, struct nodes *nodes)
 {
-	struct settings settings;
-	struct nodes nodes;
 	char error[SETTINGS_ERROR];
-	if (settings_load(stack->run, &settings, error) != 0)
+	if (settings_load(stack->run, settings, error) != 0)
 		return fail("%s", error);
 	if (!process_exists("nginx"))
 		return fail("nginx is not installed; `make deps` installs what is missing.");
-	if (make_nodes(stack, &nodes) != 0 || process_clear_leftovers(stack) != 0 ||
-	    check_listen(&settings) != 0 || check_ports(stack, &settings, &nodes) != 0)
+	return make_nodes(stack, nodes) != 0 || check_listen(settings) != 0 ? -1 : 0;
+}
+
+static int
+write_files(const struct stack *stack, const struct settings *settings, const struct nodes *nodes)
+{
+	if (write_nodes(stack, nodes) != 0 || write_file(stack, "port", "%u\n", stack->port) != 0 ||
+	    write_file(stack, "listen", "%s\n", settings->listen) != 0 ||
+	    write_secret(stack) != 0 || write_seed(stack) != 0)
 		return -1;
-	if (make_places(stack, &nodes) != 0 || write_nodes(stack, &nodes) != 0 ||
-	    write_file(stack, "port", "%u\n", stack->port) != 0 ||
-	    write_file(stack, "listen", "%s\n", settings.listen) != 0 || write_secret(stack) != 0 ||
-	    write_seed(stack) != 0)
+	return nginx_render(stack, settings);
+}
+
+int
+prepare_all(const struct stack *stack)
+{
+	char path[STACK_PATH];
+	struct settings settings;
+	struct nodes nodes;
+	if (load(stack, &settings, &nodes) != 0 || process_clear_leftovers(stack) != 0 ||
+	    check_ports(stack, &settings, &nodes) != 0 || make_places(stack, &nodes) != 0)
 		return -1;
-	return nginx_render(stack, &settings);
+	stack_path(path, stack->run, "managed");
+	if (unlink(path) != 0 && errno != ENOENT)
+		return fail("Cannot remove %s: %s.", path, strerror(errno));
+	return write_files(stack, &settings, &nodes);
+}
+
+int
+prepare_managed(const struct stack *stack)
+{
+	struct settings settings;
+	struct nodes nodes;
+	if (load(stack, &settings, &nodes) != 0 || make_directory(stack, "log") != 0 ||
+	    write_file(stack, "managed", "by systemd\n") != 0)
+		return -1;
+	for (size_t i = 0; i < nodes.count; i++)
+		if (make_directory(stack, nodes.node[i].name) != 0)
+			return -1;
+	return write_files(stack, &settings, &nodes);
 }

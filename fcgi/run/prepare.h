@@ -14,4 +14,8 @@ int prepare_run(struct stack *stack);
  */
 int prepare_all(const struct stack *stack);
 
+/* The same for replicas and nginx that another service manager runs, maybe right now. RUN/managed
+ * says so from then on. 0, or -1 after saying why not. */
+int prepare_managed(const struct stack *stack);
+
 #endif

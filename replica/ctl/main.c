@@ -8,6 +8,8 @@
 #include <time.h>
 
 #include "fcgi/base/clock.h"
+#include "fcgi/base/owner.h"
+#include "fcgi/settings.h"
 #include "replica/ctl/ctl.h"
 #include "replica/ctl/report.h"
 
@@ -59,7 +61,7 @@ static const struct command {
 static int
 usage(FILE *out)
 {
-	fprintf(out, "usage: bazarctl [--run DIR] COMMAND ...      (DIR: run)\n\n");
+	fprintf(out, "usage: bazarctl [--run DIR] COMMAND ...      (DIR: " DEFAULT_RUN ")\n\n");
 	for (size_t i = 0; i < COMMANDS; i++)
 		fprintf(out, "  %s %s\n        %s\n", commands[i].name, commands[i].arguments,
 		    commands[i].help);
@@ -191,7 +193,7 @@ main(int argc, char **argv)
 {
 	static const struct option options[] = {
 	    {"run", required_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'}, {0}};
-	struct ctl ctl = {.run = "run"};
+	struct ctl ctl = {.run = DEFAULT_RUN};
 	int option;
 	while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1) {
 		if (option == 'r')
@@ -204,6 +206,8 @@ main(int argc, char **argv)
 	const char *name = argv[optind];
 	if (strcmp(name, "help") == 0)
 		return usage(stdout);
+	if (owner_become(ctl.run) != 0)
+		return ctl_fail("cannot act as the owner of %s: %s", ctl.run, strerror(errno));
 	for (size_t i = 0; i < COMMANDS; i++)
 		if (strcmp(commands[i].name, name) == 0)
 			return run_command(&commands[i], &ctl, argc - optind, argv + optind);

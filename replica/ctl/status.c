@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "replica/ctl/ctl.h"
 #include "replica/ctl/report.h"
@@ -38,6 +39,7 @@ struct stack {
 	struct set_line set[SERVICES];
 	struct process process[PROCESSES_MAX];
 	size_t count;
+	bool managed; /* by systemd, which knows the processes; here only replicas are looked at */
 	bool healthy;
 };
 
@@ -76,6 +78,14 @@ process_state(long pid)
 	return state;
 }
 
+static bool
+is_managed(const char *run)
+{
+	char path[512];
+	snprintf(path, sizeof(path), "%s/managed", run);
+	return access(path, F_OK) == 0;
+}
+
 static struct process *
 add_process(struct ctl *ctl, struct stack *s, const char *name, const char *role)
 {
@@ -88,7 +98,7 @@ add_process(struct ctl *ctl, struct stack *s, const char *name, const char *role
 	strcpy(p->lease, "-");
 	p->last = p->applied = p->lag = -1;
 	p->pid = find_pid(ctl->run, name);
-	char state = process_state(p->pid);
+	char state = s->managed ? 'S' : process_state(p->pid);
 	if (state == 'Z')
 		p->pid = 0; /* a killed supervisor leaves RUN/pids as it was */
 	p->health = state == 'Z' ? "not running" : state == 'T' ? "stopped" : "ok";
@@ -148,6 +158,8 @@ take_report(struct process *p, const struct report *r)
 		    json_integer_value(lease));
 	p->last = r->last;
 	p->applied = r->applied;
+	if (p->pid == 0)
+		p->pid = (long)json_integer_value(json_object_get(r->data, "pid"));
 }
 
 /* What the replica says of itself. */
@@ -196,8 +208,11 @@ look(struct ctl *ctl, struct stack *s)
 {
 	for (enum node_service service = NODE_CATALOG; service <= NODE_ORDER; service++)
 		s->set[service].service = service;
-	add_process(ctl, s, "bazar-run", "supervisor");
-	add_process(ctl, s, "nginx", "front");
+	s->managed = is_managed(ctl->run);
+	if (!s->managed) {
+		add_process(ctl, s, "bazar-run", "supervisor");
+		add_process(ctl, s, "nginx", "front");
+	}
 	look_at_replicas(ctl, s);
 	s->healthy = true;
 	for (size_t i = 0; i < s->count; i++)
