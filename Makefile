@@ -2,6 +2,7 @@
 #
 #   make up | down | status | reload | reset      a stack on this machine; RUN=dir PORT=n choose which
 #   make | install | uninstall | clean            the programs, in build/
+#   make deb | check-deb                          a Debian package, in build/deb; and whether it is a good one
 #   make check                                    all tests; check-unit ... check-torture: one kind
 #   make browser                                  all tests in a browser, and a picture of every view
 #   make torture [SEED=n] [DURATION=s]            clients and faults, and the proof; torture-planted: does it see?
@@ -13,17 +14,21 @@
 RUN   = run
 PORT  = 9000
 BUILD = build
-# Where the programs look for a stack when they are not told; empty: ./run.
-DEFAULT_RUN =
 # Sanitizers to build with: address,undefined or thread. Use a BUILD of its own for each.
 SAN   =
 
 prefix      = /usr/local
 exec_prefix = $(prefix)
 bindir      = $(exec_prefix)/bin
-libdir      = $(exec_prefix)/lib
+sbindir     = $(exec_prefix)/sbin
+libexecdir  = $(exec_prefix)/libexec
 datarootdir = $(prefix)/share
 datadir     = $(datarootdir)
+mandir      = $(datarootdir)/man
+sysconfdir  = /etc
+unitdir     = $(prefix)/lib/systemd/system
+sysusersdir = $(prefix)/lib/sysusers.d
+tmpfilesdir = $(prefix)/lib/tmpfiles.d
 INSTALL         = install
 INSTALL_PROGRAM = $(INSTALL)
 INSTALL_DATA    = $(INSTALL) -m 644
@@ -38,6 +43,8 @@ BUILD_PACKAGES = gcc libc6-dev make pkg-config nginx nginx-dev libfcgi-dev libdb
 	libcurl4-openssl-dev libjansson-dev uuid-dev libxxhash-dev libutf8proc-dev libsystemd-dev \
 	python3 python3-yaml
 CHECK_PACKAGES = libcunit1-dev clang libclang-rt-14-dev python3-jsonschema curl prometheus
+DEB_PACKAGES   = debhelper dpkg-dev
+DEB_CHECK_PACKAGES = lintian man-db systemd
 LINT_PACKAGES  = clang-tidy cppcheck shellcheck
 BENCH_PACKAGES = wrk
 
@@ -55,8 +62,7 @@ else
 HARDEN = -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
 endif
 
-DEFINE = $(if $(DEFAULT_RUN),-DDEFAULT_RUN=\"$(DEFAULT_RUN)\")
-COMPILE = $(CC) $(STD) $(WARN) -fPIE -pthread $(HARDEN) $(DEFINE) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c
+COMPILE = $(CC) $(STD) $(WARN) -fPIE -pthread $(HARDEN) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c
 LINK    = $(CC) -pie -pthread $(HARDEN) $(CFLAGS) $(LDFLAGS) -Wl,-z,relro,-z,now,--as-needed
 # --as-needed: a program is bound only to the libraries it calls.
 LIBS    = $(PKG_LIBS) -ldb -lm
@@ -96,7 +102,7 @@ SOURCES  = $(wildcard fcgi/*.c fcgi/*/*.c replica/*.c replica/*/*.c sql/*.c test
 HEADERS  = $(wildcard fcgi/*.h fcgi/*/*.h replica/*.h replica/*/*.h sql/*.h tests/*/*.h tests/torture/*/*.h)
 SCRIPTS  = .ci/run .ci/deps nginx/conf/render nginx/module/configure nginx/module/fits nginx/pages \
 	tests/browser/run tests/fuzz/run.sh tests/sim/planted.sh tests/torture/planted.sh \
-	vagrant/provision.sh vagrant/monitoring/targets
+	vagrant/provision.sh vagrant/monitoring/targets vagrant/check-deb
 
 UNIT  = $(B)/tests/unit
 SIM   = $(B)/tests/sim
@@ -106,7 +112,7 @@ FUZZERS = $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz_%,$(wildcard tests/fuzz/*.c)
 BENCH = $(patsubst tests/bench/%.c,$(B)/tests/bench_%,$(wildcard tests/bench/*.c))
 TORTURE = $(addprefix $(B)/tests/torture-,checker checker-test load proxy launch links.so)
 
-.PHONY: all install uninstall clean deps deps-check up down status reload reset check check-models \
+.PHONY: all install uninstall clean deb check-deb deps deps-check up down status reload reset check check-models \
 	check-shops check-unit check-fault check-sim check-fuzz check-system check-readme check-browser \
 	check-torture browser torture torture-planted tests bench format format-check lint asan tsan \
 	valgrind FORCE
@@ -185,7 +191,7 @@ $(B)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' >$@
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -path $(B)/deb -prune -o -name '*.d' -type f -print 2>/dev/null)
 
 # ---- Test programs ---------------------------------------------------------------------------
 
@@ -402,22 +408,57 @@ status:
 # ---- Installation ----------------------------------------------------------------------------
 
 SHARE     = $(DESTDIR)$(datadir)/bazar
-TEMPLATES = $(wildcard nginx/conf/*)
-MODULES   = $(DESTDIR)$(libdir)/bazar
+LIBEXEC   = $(DESTDIR)$(libexecdir)/bazar
+UNITS     = $(wildcard vagrant/systemd/*.service vagrant/systemd/*.socket vagrant/systemd/*.target)
+MANUALS   = $(wildcard vagrant/man/*.[158])
+MONITOR   = $(addprefix vagrant/monitoring/,targets prometheus.yml rules.yml runbook.md grafana)
+# Written for /usr; what is installed says where it is.
+PLACED    = sed -e 's|/usr/libexec/bazar|$(libexecdir)/bazar|g' -e 's|/etc/bazar|$(sysconfdir)/bazar|g'
 
+# Programs that find each other are in one place; those that people call are linked from where they
+# look. With all of it comes what a host needs: units, user, settings, manuals, monitoring.
 install: all
-	$(INSTALL) -d $(DESTDIR)$(bindir) $(SHARE)/sql
-	$(INSTALL_PROGRAM) $(PROGRAMS) $(DESTDIR)$(bindir)
+	$(INSTALL) -d $(LIBEXEC) $(DESTDIR)$(bindir) $(DESTDIR)$(sbindir) $(SHARE)/sql $(DESTDIR)$(unitdir) \
+		$(DESTDIR)$(sysusersdir) $(DESTDIR)$(tmpfilesdir) $(DESTDIR)$(sysconfdir)/bazar $(SHARE)/monitoring
+	$(INSTALL_PROGRAM) $(PROGRAMS) $(LIBEXEC)
+	$(INSTALL_DATA) $(MODULE) $(LIBEXEC)
+	ln -sf ../libexec/bazar/bazarctl $(DESTDIR)$(bindir)/bazarctl
+	ln -sf ../libexec/bazar/bazar-run $(DESTDIR)$(sbindir)/bazar-run
 	$(INSTALL_DATA) $(wildcard sql/*.sql) $(SHARE)/sql
-	for f in $(TEMPLATES); do $(INSTALL_DATA) -D $$f $(SHARE)/$$f || exit 1; done
-	chmod 755 $(SHARE)/nginx/conf/render
+	$(INSTALL) -d $(SHARE)/nginx/conf
+	$(INSTALL_DATA) nginx/conf/*.conf $(SHARE)/nginx/conf
+	$(INSTALL_PROGRAM) nginx/conf/render $(SHARE)/nginx/conf
 	rm -rf $(SHARE)/nginx/html
 	cp -r $(HTML) $(SHARE)/nginx/html
-	$(INSTALL_DATA) -D $(MODULE) $(MODULES)/$(notdir $(MODULE))
+	for f in $(UNITS); do $(PLACED) $$f >$(DESTDIR)$(unitdir)/$${f##*/} || exit 1; done
+	$(PLACED) vagrant/systemd/sysusers.conf >$(DESTDIR)$(sysusersdir)/bazar.conf
+	$(PLACED) vagrant/systemd/tmpfiles.conf >$(DESTDIR)$(tmpfilesdir)/bazar.conf
+	test -e $(DESTDIR)$(sysconfdir)/bazar/bazar.conf || \
+		$(INSTALL) -m 640 vagrant/bazar.conf $(DESTDIR)$(sysconfdir)/bazar/bazar.conf
+	for f in $(MANUALS); do \
+		$(INSTALL_DATA) -D $$f $(DESTDIR)$(mandir)/man$${f##*.}/$${f##*/} || exit 1; done
+	cp -r $(MONITOR) $(SHARE)/monitoring
+
+# The package, with its sources beside it, in build/deb; check-deb looks at it closely.
+DEB_VERSION = $(shell sed -n '1s/.*(\(.*\)).*/\1/p' vagrant/debian/changelog)
+DEB_TREE    = $(B)/deb/bazar-$(DEB_VERSION)
+deb: deps
+	@.ci/deps $(DEB_PACKAGES)
+	rm -rf $(B)/deb
+	mkdir -p $(DEB_TREE)
+	tar -c --exclude-vcs --exclude=./build --exclude=./run --exclude=./tests . | tar -x -C $(DEB_TREE)
+	cp -r vagrant/debian $(DEB_TREE)/debian
+	cd $(DEB_TREE) && MAKEFLAGS= DEB_BUILD_OPTIONS=parallel=$$(nproc) dpkg-buildpackage -us -uc -b
+
+check-deb: deb
+	@.ci/deps $(DEB_CHECK_PACKAGES)
+	vagrant/check-deb $(B)/deb/*.deb
 
 uninstall:
-	rm -f $(PROGRAMS:$(B)/%=$(DESTDIR)$(bindir)/%)
-	rm -rf $(SHARE) $(MODULES)
+	rm -f $(DESTDIR)$(bindir)/bazarctl $(DESTDIR)$(sbindir)/bazar-run $(DESTDIR)$(sysusersdir)/bazar.conf \
+		$(DESTDIR)$(tmpfilesdir)/bazar.conf $(addprefix $(DESTDIR)$(unitdir)/,$(notdir $(UNITS)))
+	for f in $(MANUALS); do rm -f $(DESTDIR)$(mandir)/man$${f##*.}/$${f##*/}; done
+	rm -rf $(LIBEXEC) $(SHARE)
 
 clean:
 	rm -rf $(B)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "fcgi/base/hash.h"
 
@@ -183,6 +184,15 @@ settings_load(const char *run, struct settings *out, char error[SETTINGS_ERROR])
 	if (read_file(out, run, error) != 0 || read_environment(out, error) != 0)
 		return -1;
 	return check(out, error);
+}
+
+const char *
+settings_default_run(void)
+{
+	char self[PATH_BYTES] = "";
+	bool known = readlink("/proc/self/exe", self, sizeof(self) - 1) > 0;
+	bool installed = known && strstr(self, "/libexec/bazar/") != NULL;
+	return installed ? SETTINGS_RUN_INSTALLED : "run";
 }
 
 enum log_level

@@ -11,11 +11,6 @@
 
 #include "fcgi/log.h"
 
-/* The run directory, when nobody names one; `make install` may set another. */
-#ifndef DEFAULT_RUN
-#define DEFAULT_RUN "run"
-#endif
-
 #define SETTINGS_ERROR 512  /* with the NUL */
 #define SETTINGS_SECRET 65  /* 64 hexadecimal digits and the NUL */
 #define SETTINGS_SEGMENT 32 /* with the NUL */
@@ -40,6 +35,11 @@ extern const size_t settings_count;
 /* Reads bazar.conf (when there is one) and the environment. -1: one sentence in `error` that names
  * the setting; *out is then undefined. */
 int settings_load(const char *run, struct settings *out, char error[SETTINGS_ERROR]);
+
+/* The run directory, when nobody names one: the host's for programs that are installed, ./run for
+ * those in a build tree. */
+#define SETTINGS_RUN_INSTALLED "/var/lib/bazar"
+const char *settings_default_run(void);
 
 enum log_level settings_log_level(const struct settings *s);
 

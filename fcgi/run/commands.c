@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "fcgi/base/clock.h"
+#include "fcgi/exit.h"
+#include "fcgi/nodes.h"
 #include "fcgi/run/nginx.h"
 #include "fcgi/run/pidfile.h"
 #include "fcgi/run/prepare.h"
@@ -177,6 +179,27 @@ int
 command_prepare(struct stack *stack)
 {
 	return prepare_run(stack) == 0 && prepare_managed(stack) == 0 ? 0 : 1;
+}
+
+int
+command_replica(struct stack *stack, const char *name)
+{
+	char path[STACK_PATH], program[STACK_PATH], error[NODES_ERROR];
+	struct nodes nodes;
+	stack_path(path, stack->run, "nodes");
+	if (nodes_load(path, &nodes, error) != 0) {
+		fail("%s", error);
+		return EXIT_USAGE;
+	}
+	const struct node *node = nodes_find(&nodes, name);
+	if (node == NULL) {
+		fail("%s names no replica %s.", path, name);
+		return EXIT_USAGE;
+	}
+	stack_path(program, stack->bin, "bazar-%s", node_service_name(node->service));
+	execl(program, program, "--run", stack->run, "--name", name, (char *)NULL);
+	fail("Cannot start %s: %s.", program, strerror(errno));
+	return EXIT_USAGE;
 }
 
 /* ---- Stopping ---- */

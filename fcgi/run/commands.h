@@ -16,6 +16,9 @@ int command_supervise(struct stack *stack);
  * they run. */
 int command_prepare(struct stack *stack);
 
+/* Become the replica of that name: its program, in this process, which has its sockets. */
+int command_replica(struct stack *stack, const char *name);
+
 /* Stop all of it; harmless when it does not run. */
 int command_down(struct stack *stack);
 

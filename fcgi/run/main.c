@@ -1,6 +1,7 @@
 /* bazar-run: starts, supervises and stops a whole Bazar.com on one machine. */
 #include <errno.h>
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,18 +26,23 @@ static const struct {
     {"reset", command_reset},
 };
 
+static const char replica[] = "replica"; /* the only one with an argument */
+
 static int
 usage(void)
 {
-	fputs("usage: bazar-run [--run DIR] [--port N] up|down|reload|supervise|prepare|reset\n"
+	fputs("usage: bazar-run [--run DIR] [--port N] "
+	      "up|down|reload|supervise|prepare|reset|replica NAME\n"
 	      "  up         start in the background, wait until ready\n"
 	      "  down       stop; data stay\n"
 	      "  reload     let nginx take its configuration anew; start and stop replicas as\n"
 	      "             the node file says\n"
 	      "  supervise  start in the foreground, until SIGTERM\n"
 	      "  prepare    make what must be there before systemd starts replicas and nginx\n"
+	      "  replica    become that replica, whose sockets systemd has passed on\n"
 	      "  reset      stop, and forget all data\n"
-	      "Default: --run " DEFAULT_RUN " --port 9000; the replicas listen on N+80 to N+83.\n",
+	      "Default: --run run (" SETTINGS_RUN_INSTALLED
+	      " when installed) --port 9000; the replicas listen on N+80 to N+83.\n",
 	    stderr);
 	return 2;
 }
@@ -70,7 +76,7 @@ main(int argc, char **argv)
 	    {"port", required_argument, NULL, 'p'},
 	    {NULL, 0, NULL, 0},
 	};
-	const char *run = DEFAULT_RUN, *port = "9000";
+	const char *run = settings_default_run(), *port = "9000";
 	struct stack stack;
 
 	for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -81,7 +87,8 @@ main(int argc, char **argv)
 		else
 			return usage();
 	}
-	if (optind != argc - 1)
+	bool is_replica = optind < argc && strcmp(argv[optind], replica) == 0;
+	if (argc - optind != (is_replica ? 2 : 1))
 		return usage();
 	if (parse_port(port) == 0) {
 		fail("--port must be a port number from 1 to %d.", PORT_MAX);
@@ -96,6 +103,8 @@ main(int argc, char **argv)
 	log_setup("bazar-run", LOG_INFO);
 	if (stack_setup(&stack, run, parse_port(port)) != 0)
 		return 1;
+	if (is_replica)
+		return command_replica(&stack, argv[optind + 1]);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(argv[optind], commands[i].name) == 0)
 			return commands[i].run(&stack);

@@ -15,7 +15,7 @@
 #define WORKERS_MAX 256 /* old and new generations together */
 
 /* The module that answers cache hits: in the build tree among the files of nginx, when installed
- * where libraries are. 0, or -1 after saying that there is none. */
+ * beside the programs. 0, or -1 after saying that there is none. */
 static int
 find_module(const struct stack *stack, char path[STACK_PATH])
 {
@@ -23,7 +23,7 @@ find_module(const struct stack *stack, char path[STACK_PATH])
 	stack_path(path, stack->share, "nginx/module/%s", name);
 	if (access(path, R_OK) == 0)
 		return 0;
-	stack_path(path, stack->bin, "../lib/bazar/%s", name);
+	stack_path(path, stack->bin, "%s", name);
 	if (access(path, R_OK) == 0)
 		return 0;
 	return fail("Cannot find %s; BAZAR_CACHE_IN_NGINX=0 does without it.", name);

@@ -62,6 +62,8 @@ check_run(const char *run)
 static int
 find_programs(struct stack *stack)
 {
+	/* In the build tree, in libexec/bazar, and where all programs are in one place. */
+	static const char *const places[] = {"share", "../../share/bazar", "../share/bazar"};
 	char path[STACK_PATH];
 	ssize_t len = readlink("/proc/self/exe", stack->bin, sizeof(stack->bin) - 1);
 	if (len <= 0)
@@ -69,14 +71,12 @@ find_programs(struct stack *stack)
 	stack->bin[len] = '\0';
 	*strrchr(stack->bin, '/') = '\0';
 
-	stack_path(stack->share, stack->bin, "share");
-	stack_path(path, stack->share, "nginx/conf/render");
-	if (access(path, R_OK) == 0)
-		return 0;
-	stack_path(stack->share, stack->bin, "../share/bazar");
-	stack_path(path, stack->share, "nginx/conf/render");
-	if (access(path, R_OK) == 0)
-		return 0;
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+		stack_path(stack->share, stack->bin, "%s", places[i]);
+		stack_path(path, stack->share, "nginx/conf/render");
+		if (access(path, R_OK) == 0)
+			return 0;
+	}
 	return fail("Cannot find the templates of nginx's configuration near %s.", stack->bin);
 }
 

@@ -61,7 +61,8 @@ static const struct command {
 static int
 usage(FILE *out)
 {
-	fprintf(out, "usage: bazarctl [--run DIR] COMMAND ...      (DIR: " DEFAULT_RUN ")\n\n");
+	fprintf(out, "usage: bazarctl [--run DIR] COMMAND ...      (DIR: %s)\n\n",
+	    settings_default_run());
 	for (size_t i = 0; i < COMMANDS; i++)
 		fprintf(out, "  %s %s\n        %s\n", commands[i].name, commands[i].arguments,
 		    commands[i].help);
@@ -193,7 +194,7 @@ main(int argc, char **argv)
 {
 	static const struct option options[] = {
 	    {"run", required_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'}, {0}};
-	struct ctl ctl = {.run = DEFAULT_RUN};
+	struct ctl ctl = {.run = settings_default_run()};
 	int option;
 	while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1) {
 		if (option == 'r')
