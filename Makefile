@@ -42,7 +42,8 @@ CLANG  = clang
 BUILD_PACKAGES = gcc libc6-dev make pkg-config nginx nginx-dev libfcgi-dev libdb5.3-dev libdb5.3-sql-dev \
 	libcurl4-openssl-dev libjansson-dev uuid-dev libxxhash-dev libutf8proc-dev libsystemd-dev \
 	python3 python3-yaml
-CHECK_PACKAGES = libcunit1-dev clang libclang-rt-14-dev python3-jsonschema curl prometheus
+CHECK_PACKAGES = libcunit1-dev clang libclang-rt-14-dev python3-jsonschema curl prometheus \
+	systemd
 DEB_PACKAGES   = debhelper dpkg-dev
 DEB_CHECK_PACKAGES = lintian man-db systemd
 LINT_PACKAGES  = clang-tidy cppcheck shellcheck
@@ -102,7 +103,7 @@ SOURCES  = $(wildcard fcgi/*.c fcgi/*/*.c replica/*.c replica/*/*.c sql/*.c test
 HEADERS  = $(wildcard fcgi/*.h fcgi/*/*.h replica/*.h replica/*/*.h sql/*.h tests/*/*.h tests/torture/*/*.h)
 SCRIPTS  = .ci/run .ci/deps nginx/conf/render nginx/module/configure nginx/module/fits nginx/pages \
 	tests/browser/run tests/fuzz/run.sh tests/sim/planted.sh tests/torture/planted.sh \
-	vagrant/provision.sh vagrant/monitoring/targets vagrant/check-deb
+	vagrant/provision.sh vagrant/monitoring/targets vagrant/check-deb vagrant/completion.bash
 
 UNIT  = $(B)/tests/unit
 SIM   = $(B)/tests/sim

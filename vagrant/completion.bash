@@ -1,6 +1,7 @@
+# shellcheck shell=bash
 # Completion of bazarctl for bash. Commands and options are asked of bazarctl itself, names of the node file.
 _bazarctl() {
-	local word=${COMP_WORDS[COMP_CWORD]} program=${COMP_WORDS[0]} run= command= i
+	local word=${COMP_WORDS[COMP_CWORD]} program=${COMP_WORDS[0]} run='' command='' i
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		--run) run=${COMP_WORDS[++i]} ;;
