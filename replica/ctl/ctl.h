@@ -23,6 +23,9 @@ struct ctl {
 };
 
 /* argv[0] is the command's name. A command says on stderr why it failed. */
+int command_drain(struct ctl *ctl, int argc, char **argv);
+int command_undrain(struct ctl *ctl, int argc, char **argv);
+int command_rolling_restart(struct ctl *ctl, int argc, char **argv);
 int command_export(struct ctl *ctl, int argc, char **argv);
 int command_member(struct ctl *ctl, int argc, char **argv);
 int command_min_insync(struct ctl *ctl, int argc, char **argv);

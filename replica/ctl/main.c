@@ -53,6 +53,12 @@ static const struct command {
 	"host:port), or\n"
 	"        one less. --lost: its store will not come back, so it need not be asked",
 	command_member},
+    {"drain", "NAME", "send that replica, a backup, no more reads; no request fails",
+	command_drain},
+    {"undrain", "NAME", "send it reads again", command_undrain},
+    {"rolling-restart", "",
+	"start the replicas of this host anew, one after the other; no request fails",
+	command_rolling_restart},
     {"verify", "", "are the replicas of each service equal, and their logs sound?", command_verify},
 };
 

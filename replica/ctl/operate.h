@@ -16,6 +16,10 @@ bool operate_command(
 /* Says why a command was refused where every command would be. Returns CTL_FAILED. */
 int operate_refused(const struct node *node, enum core_told result);
 
+/* The primary hands its office over to `heir`, and nginx follows; says so. CTL_FAILED after saying
+ * why not. (switchover.c) */
+int operate_hand_over(struct ctl *ctl, const struct node *primary, const struct node *heir);
+
 #define OPERATE_PATIENCE_MS 15000
 
 /* Until the replica is an active primary; false after saying that it is not. */
@@ -28,6 +32,9 @@ void operate_follow(const struct ctl *ctl, const struct node *primary);
 
 /* bazar-run reload: nginx, and as many replicas as the node file has. False after saying so. */
 bool operate_reload(const struct ctl *ctl);
+
+/* Whether nginx sends it no reads (`bazarctl drain`). */
+bool operate_is_drained(const struct ctl *ctl, const struct node *node);
 
 /* Replaces RUN/<name> as a whole. False after saying why not. */
 bool operate_write(const struct ctl *ctl, const char *name, const struct buf *text);

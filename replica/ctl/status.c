@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "replica/ctl/ctl.h"
+#include "replica/ctl/operate.h"
 #include "replica/ctl/report.h"
 
 #define PROCESSES_MAX (NODES_MAX + 2)
@@ -23,6 +24,7 @@ struct process {
 	json_int_t lag;           /* entries the primary has and this one has not applied */
 	char sync[16];            /* yes, no, "loading 12": of its tables, chunks */
 	char lease[24];     /* milliseconds it may read; "-": as long as it likes, or not at all */
+	bool drained;       /* nginx sends it no reads */
 	const char *health; /* "ok", or what is wrong */
 	const struct node *node; /* NULL: no replica */
 };
@@ -194,6 +196,7 @@ look_at_replicas(struct ctl *ctl, struct stack *s)
 		struct process *p =
 		    add_process(ctl, s, node->name, node->primary ? "primary" : "backup");
 		p->node = node;
+		p->drained = operate_is_drained(ctl, node);
 		ask_replica(ctl, s, p, &reports[i]);
 	}
 	for (size_t i = 0; i < ctl->nodes.count; i++) {
@@ -259,7 +262,8 @@ print_table(const struct stack *s)
 		print_number(p->last, 10);
 		print_number(p->applied, 10);
 		print_number(p->lag, 6);
-		printf(" %-10s %-8s %s\n", p->sync, p->lease, p->health);
+		printf(" %-10s %-8s %s%s\n", p->sync, p->lease, p->health,
+		    p->drained ? " (drained)" : "");
 	}
 	for (size_t i = 0; i < SERVICES; i++)
 		print_set(&s->set[i]);
@@ -275,11 +279,11 @@ number_or_null(json_int_t value)
 static json_t *
 process_json(const struct process *p)
 {
-	return json_pack("{s:s, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:s}", "name", p->name,
-	    "pid", number_or_null(p->pid > 0 ? p->pid : -1), "role", p->role, "phase", p->phase,
-	    "epoch", p->epoch, "last", number_or_null(p->last), "applied",
+	return json_pack("{s:s, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:b, s:s}", "name",
+	    p->name, "pid", number_or_null(p->pid > 0 ? p->pid : -1), "role", p->role, "phase",
+	    p->phase, "epoch", p->epoch, "last", number_or_null(p->last), "applied",
 	    number_or_null(p->applied), "lag", number_or_null(p->lag), "in_sync", p->sync, "lease",
-	    p->lease, "health", p->health);
+	    p->lease, "drained", p->drained, "health", p->health);
 }
 
 static json_t *

@@ -20,8 +20,8 @@ refused(const struct node *primary, const struct node *heir, enum core_told resu
 	return operate_refused(primary, result);
 }
 
-static int
-hand_over(struct ctl *ctl, const struct node *primary, const struct node *heir)
+int
+operate_hand_over(struct ctl *ctl, const struct node *primary, const struct node *heir)
 {
 	enum core_told result;
 	json_t *command =
@@ -60,5 +60,5 @@ command_switchover(struct ctl *ctl, int argc, char **argv)
 		printf("%s is primary already.\n", heir->name);
 		return CTL_OK;
 	}
-	return hand_over(ctl, primary, heir);
+	return operate_hand_over(ctl, primary, heir);
 }

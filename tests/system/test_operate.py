@@ -1,0 +1,57 @@
+"""What an operator does to a shop that goes on selling."""
+
+import json
+
+from load import Load
+from stack import OFFSETS, OwnStack, wait_until
+
+
+class RollingRestart(OwnStack):
+    def test_no_request_fails_and_no_purchase_is_doubled(self):
+        before = self.stack.pids()
+        stock = sum(self.stack.stock(book) for book in range(1, 8))
+        load = Load(self.stack)
+        done = self.stack.ctl("rolling-restart")
+        load.finish()
+        self.assertEqual(load.failures(), (0, []))
+        print(f"        rolling restart: {load.done}, 0 failed", flush=True)
+        after = self.stack.pids()
+        for name in OFFSETS:
+            self.assertNotEqual(after[name], before[name])
+            self.assertIn(f"{name} is back", done.stdout)
+        self.assertEqual(self.stack.set_of("catalog")["primary"], "catalog-1")
+        self.assertEqual(self.stack.set_of("order")["primary"], "order-1")
+        wait_until(lambda: "PENDING" not in self.stack.ctl("export", "orders").stdout, what="the end of all orders")
+        self.stack.ctl("verify")
+        self.stack.ctl("reconcile", "--all")
+        sold = stock + 7 * 1_000_000 - sum(self.stack.stock(book) for book in range(1, 8))
+        self.assertEqual(sold, len(load.orders))
+
+    def test_it_stops_where_nobody_could_stand_in(self):
+        self.stack.ctl("min-insync", "catalog", "1")
+        self.stack.away("catalog-2")
+        self.addCleanup(self.stack.back)
+        wait_until(lambda: self.stack.set_of("catalog")["degraded"], what="a catalog without its backup")
+        self.refused("rolling-restart", because="catalog-2")
+        self.assertEqual(self.stack.get("/info/1").status, 200)
+
+
+class Drain(OwnStack):
+    def served_by(self):
+        """Of twelve reads that no cache answers."""
+        return {self.stack.get("/orders?limit=1").headers["X-Served-By"] for _ in range(12)}
+
+    def test_a_drained_replica_gets_no_reads_and_no_request_fails(self):
+        self.assertEqual(self.served_by(), {"order-1", "order-2"})
+        load = Load(self.stack)
+        self.stack.ctl("drain", "order-2")
+        self.assertEqual(self.served_by(), {"order-1"})
+        self.refused("drain", "order-1", because="is primary")
+        self.assertRegex(self.stack.ctl("status").stdout, r"order-2 .* ok \(drained\)")
+        drained = [p["name"] for p in json.loads(self.stack.ctl("status", "--json").stdout)["processes"] if p["drained"]]
+        self.assertEqual(drained, ["order-2"])
+        self.stack.ctl("undrain", "order-2")
+        self.assertEqual(self.served_by(), {"order-1", "order-2"})
+        load.finish()
+        self.assertEqual(load.failures(), (0, []))
+        self.assertTrue(self.stack.whole("order"))
