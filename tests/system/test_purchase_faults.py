@@ -26,7 +26,7 @@ def make_build():
     for program in PROGRAMS:
         shutil.copy(os.path.join(stack.BUILD, program), folder)
     shutil.copy(os.path.join(stack.BUILD, "failpoints", "bazar-order"), folder)
-    os.symlink(stack.TOP, os.path.join(folder, "share"))
+    os.symlink(os.path.realpath(os.path.join(stack.BUILD, "share")), os.path.join(folder, "share"))
     return folder
 
 
