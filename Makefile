@@ -88,7 +88,8 @@ WORKER  = $(call objs,fcgi/*.c fcgi/cache/*.c fcgi/store/*.c replica/*.c replica
 CATALOG = $(WORKER) $(call objs,fcgi/catalog/*.c)
 ORDER   = $(WORKER) $(call objs,fcgi/order/*.c fcgi/catalog/reserve.c)
 SUPER   = $(call objs,fcgi/run/*.c)
-CTL     = $(call objs,replica/ctl/*.c fcgi/jsonw.c fcgi/catalog/book.c)
+CTL     = $(call objs,replica/ctl/*.c fcgi/jsonw.c fcgi/catalog/book.c fcgi/store/backup.c fcgi/store/aside.c \
+	fcgi/store/effect.c replica/core/entry.c replica/core/set.c)
 INIT    = $(call objs,sql/*.c)
 
 # Everything but the main functions and the two halves that define the same `service_*` names.

@@ -19,6 +19,7 @@
 #include "fcgi/exit.h"
 #include "fcgi/fcgi.h"
 #include "fcgi/peer.h"
+#include "fcgi/restore.h"
 #include "fcgi/seeder.h"
 #include "fcgi/service.h"
 
@@ -216,6 +217,7 @@ main(int argc, char **argv)
 
 	worker.metrics = metrics_new();
 	open_store(&worker);
+	restore_if_asked(&worker);
 	set_up_cache(&worker);
 	struct machine machine = service_machine(store_view(worker.store));
 	start_replica(&worker, &machine);

@@ -161,6 +161,66 @@ get_log(struct call *c)
 	peer_page_end(&w, from <= stats.log_last ? next : NULL);
 }
 
+/* ---- Pieces of the tables and of the log as they are, for a backup ---- */
+
+#define PIECE_BYTES (256u << 10)
+#define CURSOR_MAX 4096
+
+/* Of the entry applied last, or, where that is pruned, as of the last step: nothing was written
+ * since. */
+static struct position
+applied_position(const struct worker *w, uint64_t applied)
+{
+	struct core_status status;
+	replica_status(w->replica, &status);
+	struct position at = {.epoch = status.commit.epoch, .seq = applied};
+	struct entry *e = store_entry(w->store, applied);
+	if (e != NULL)
+		at = e->at;
+	entry_free(e);
+	return at;
+}
+
+/* Body: where to go on, empty at first. Answer: {u8 whether there is more, the position applied
+ * before it was read, where to go on, rows}. */
+static void
+post_dump(struct call *c)
+{
+	struct buf cursor = {0}, rows = {0};
+	struct store *store = c->worker->store;
+	buf_add(&cursor, c->q->body, c->q->body_len);
+	uint64_t applied = store_read_begin(store);
+	store_read_end(store);
+	bool more = store_dump(store, &cursor, PIECE_BYTES, &rows);
+	c->r->type = "application/octet-stream";
+	buf_u8(&c->r->body, more);
+	position_put(&c->r->body, applied_position(c->worker, applied));
+	buf_bytes(&c->r->body, cursor.data, cursor.len);
+	buf_bytes(&c->r->body, rows.data, rows.len);
+	buf_free(&cursor);
+	buf_free(&rows);
+}
+
+/* Applied entries from seq `from` on, as they are: {u64 applied, entries with their lengths}. */
+static void
+get_entries(struct call *c)
+{
+	uint64_t from;
+	struct store *store = c->worker->store;
+	if (!read_number(c, "from", &from))
+		return;
+	uint64_t applied = store_read_begin(store);
+	store_read_end(store);
+	c->r->type = "application/octet-stream";
+	buf_u64(&c->r->body, applied);
+	for (struct entry *e; from <= applied && c->r->body.len < PIECE_BYTES &&
+			      (e = store_entry(store, from)) != NULL;
+	     from++) {
+		buf_bytes(&c->r->body, e->bytes, e->bytes_len);
+		entry_free(e);
+	}
+}
+
 /* ---- One number for all tables ---- */
 
 static bool
@@ -209,6 +269,8 @@ const struct route peer_routes[] = {
 	post_replicate},
     {METHOD_POST, "/peer/command", NULL, COMMAND_MAX, ROUTE_INTERNAL, post_command},
     {METHOD_GET, "/peer/log", "from limit", 0, ROUTE_INTERNAL, get_log},
+    {METHOD_POST, "/peer/dump", NULL, CURSOR_MAX, ROUTE_INTERNAL | ROUTE_BINARY, post_dump},
+    {METHOD_GET, "/peer/entries", "from", 0, ROUTE_INTERNAL, get_entries},
     {METHOD_GET, "/peer/digest", NULL, 0, ROUTE_INTERNAL, get_digest},
     {0},
 };

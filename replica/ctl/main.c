@@ -59,6 +59,10 @@ static const struct command {
     {"rolling-restart", "",
 	"start the replicas of this host anew, one after the other; no request fails",
 	command_rolling_restart},
+    {"backup", "DIR", "write all tables to DIR, while the shop goes on selling", command_backup},
+    {"restore", "DIR [--check]",
+	"let the stopped shop go on from a backup; --check: only look whether it is whole",
+	command_restore},
     {"verify", "", "are the replicas of each service equal, and their logs sound?", command_verify},
 };
 
