@@ -1,10 +1,10 @@
 """What somebody tries who means harm: each try is refused, and nothing falls over."""
 
-import http.server
 import os
 import re
+import signal
 import socket
-import threading
+import tempfile
 import unittest
 
 from stack import OFFSETS, TOP, OwnStack, Stack, wait_until
@@ -167,48 +167,97 @@ class Attacks(unittest.TestCase):
             self.assertFalse([s for s in secrets if s in text], name)
 
 
-class Listener(http.server.BaseHTTPRequestHandler):
-    """A replica that only writes down what it is told."""
-
-    heard = []
-
-    def do_POST(self):
-        self.heard.append(self.rfile.read(int(self.headers["Content-Length"])))
-        self.send_response(503)
-        self.end_headers()
-
-    def log_message(self, *args):
-        pass
-
-
 class Replay(OwnStack):
     def test_a_replayed_message_changes_nothing(self):
-        """What a primary said once is said again, to everybody: after more was written, and after a new term began."""
-        server = http.server.HTTPServer(("127.0.0.1", self.stack.port + 84), Listener)
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        self.addCleanup(thread.join)
-        self.addCleanup(server.server_close)
-        self.addCleanup(server.shutdown)
-        secret = {"X-Bazar-Secret": self.stack.secret()}
-        added = self.stack.request("POST", "/peer/command", {"command": "add", "id": 3,
-                                                             "address": f"127.0.0.1:{self.stack.port + 84}"},
-                                   secret, self.stack.port_of("catalog-1"))
-        self.assertEqual(added.status, 200)  # timed out: it never catches up
-        wait_until(lambda: len(Listener.heard) >= 3, what="messages to the new member")
-        messages = list(Listener.heard)
-        self.stack.put("/update/1/price", {"price": 12.34})
+        """nginx is made to write down what the primary sends to its backup. All of it is sent once more: after more was
+        written, and after a new term began."""
+        conf = os.path.join(self.stack.run, "nginx", "conf")
+        recorded = os.path.join(self.stack.run, "log", "recorded")
+        replica = os.path.join(conf, "replica-catalog-2.conf")
+        with open(os.path.join(conf, "log.conf"), "a", encoding="ascii") as file:
+            file.write("\nlog_format recorded escape=default '$request_body';\n")
+        with open(replica, encoding="ascii") as file:
+            text = file.read()
+        with open(replica, "w", encoding="ascii") as file:
+            file.write(text.replace("location /peer/    {", f"location /peer/    {{ access_log {recorded} recorded;", 1))
+        self.stack.kill("nginx", signal.SIGHUP)
+        wait_until(lambda: os.path.exists(recorded) and os.path.getsize(recorded) > 0, what="a recorded message")
+        for price in (11, 12, 13):
+            self.assertEqual(self.stack.put("/update/5/price", {"price": price}).status, 200)
+        self.stack.supervisor("reload")  # as it was
+        with open(recorded, "rb") as file:
+            bodies = [re.sub(rb"\\x([0-9A-F]{2})", lambda m: bytes([int(m[1], 16)]), line.rstrip(b"\n")) for line in file]
+        entries = max(map(len, bodies))
+        self.assertGreater(entries, 200, "no message with an entry was recorded")
+        self.send_again(bodies + bodies[::-1])
         self.stack.ctl("switchover", "catalog", "catalog-2")
-        wait_until(lambda: self.stack.set_of("catalog")["in_sync"] == 2, what="a catalog in sync")
-        before = [self.stack.status(name)["last"] for name in ("catalog-1", "catalog-2")]
-        epochs = [self.stack.status(name)["epoch"] for name in ("catalog-1", "catalog-2")]
-        secret["Content-Type"] = "application/octet-stream"
-        for message in messages:
-            for name in ("catalog-1", "catalog-2", "order-1"):
-                for bytes_ in (message, message[:-1], message + b"\0"):
-                    answer = self.stack.request("POST", "/peer/replicate", bytes_, secret, self.stack.port_of(name))
-                    self.assertIn(answer.status, (400, 409, 503))
-        self.assertEqual([self.stack.status(name)["epoch"] for name in ("catalog-1", "catalog-2")], epochs)
-        self.assertEqual([self.stack.status(name)["last"] for name in ("catalog-1", "catalog-2")], before)
-        self.assertEqual(self.stack.get("/info/1").data["price"], 12.34)
-        self.assertEqual(self.stack.put("/update/1/price", {"price": 43.21}).status, 200)
+        wait_until(lambda: self.stack.whole("catalog"), what="a catalog in sync")
+        self.send_again(bodies)
+        self.assertEqual(self.stack.put("/update/5/price", {"price": 43.21}).status, 200)
+        self.stack.ctl("verify")
+
+    def send_again(self, bodies):
+        before = self.state()
+        for body in bodies:
+            for name in ("catalog-2", "catalog-1", "order-1"):
+                for message in (body, body[:-1], body + b"\0"):
+                    answer = self.stack.request("POST", "/peer/replicate", message, {
+                        "X-Bazar-Secret": self.stack.secret(), "Content-Type": "application/octet-stream"},
+                        self.stack.port_of(name))
+                    self.assertIn(answer.status, (200, 400, 409, 503), answer)
+        self.assertEqual(self.state(), before)
+        for name in ("catalog-1", "catalog-2"):
+            self.assertEqual(self.stack.get("/info/5", port=self.stack.port_of(name)).data["price"], 13)
+
+    def state(self):
+        """Of the catalog's replicas: the epoch, and where the log ends."""
+        told = [self.stack.status(name) for name in ("catalog-1", "catalog-2")]
+        return [(one["epoch"], one["last"]) for one in told]
+
+
+class Files(unittest.TestCase):
+    """What somebody with an account on the machine might have left."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="bazar-files-")
+        self.addCleanup(folder.cleanup)
+        self.victim = os.path.join(folder.name, "victim")
+        with open(self.victim, "w", encoding="ascii") as file:
+            file.write("precious")
+        self.stack = Stack()
+        self.addCleanup(self.stack.destroy)
+        self.stack.down()
+
+    def refused(self, because):
+        done = self.stack.supervisor("up", check=False)
+        self.assertNotEqual(done.returncode, 0, done)
+        self.assertIn(because, done.stderr)
+
+    def test_links_are_not_followed(self):
+        for name in ("nodes.new", "port.new", "seed.json.new"):
+            link = os.path.join(self.stack.run, name)
+            os.symlink(self.victim, link)
+            self.refused("Cannot write")
+            os.unlink(link)
+        with open(self.victim, encoding="ascii") as file:
+            self.assertEqual(file.read(), "precious")
+        self.stack.up()
+
+    def test_what_others_may_read_is_no_secret(self):
+        secret = os.path.join(self.stack.run, "secret")
+        for mode in (0o644, 0o604, 0o620):
+            os.chmod(secret, mode)
+            self.refused("chmod 600")
+        os.chmod(secret, 0o600)
+        os.chmod(self.stack.run, 0o755)
+        self.refused("chmod 700")
+        os.chmod(self.stack.run, 0o700)
+        self.stack.up()
+        for folder, _, files in os.walk(self.stack.run):
+            for name in files:
+                mode = os.lstat(os.path.join(folder, name)).st_mode
+                self.assertEqual(mode & 0o007 if os.path.islink(os.path.join(folder, name)) else mode & 0o002, 0, name)
+
+
+if __name__ == "__main__":
+    unittest.main()
