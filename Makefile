@@ -100,7 +100,7 @@ HTML     = $(B)/share/nginx/html
 MODULE   = $(B)/share/nginx/module/ngx_http_bazar_hits_module.so
 PROGRAMS = $(addprefix $(B)/,bazar-catalog bazar-order bazar-run bazar-init bazarctl)
 
-SOURCES  = $(wildcard fcgi/*.c fcgi/*/*.c replica/*.c replica/*/*.c sql/*.c tests/*/*.c tests/torture/*/*.c)
+SOURCES  = $(wildcard fcgi/*.c fcgi/*/*.c nginx/module/*.c replica/*.c replica/*/*.c sql/*.c tests/*/*.c tests/torture/*/*.c)
 HEADERS  = $(wildcard fcgi/*.h fcgi/*/*.h replica/*.h replica/*/*.h sql/*.h tests/*/*.h tests/torture/*/*.h)
 SCRIPTS  = .ci/run .ci/deps nginx/conf/render nginx/module/configure nginx/module/fits nginx/pages \
 	tests/browser/run tests/fuzz/run.sh tests/sim/planted.sh tests/torture/planted.sh \
@@ -373,10 +373,10 @@ bench: all tests
 	@.ci/deps $(BENCH_PACKAGES)
 	BUILD=$(B) python3 tests/bench/run.py
 
-lint:
+lint: $(NGINX)/ngx_auto_config.h
 	@.ci/deps $(LINT_PACKAGES)
 	printf '%s\n' $(SOURCES) | \
-		xargs -n 1 -P $$(nproc) sh -c 'clang-tidy --quiet --warnings-as-errors=\* $$0 -- $(STD)'
+		xargs -n 1 -P $$(nproc) sh -c 'clang-tidy --quiet --warnings-as-errors=\* $$0 -- $(STD) $(NGINX_INCLUDE)'
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
 		--suppress=missingIncludeSystem --std=c11 -D_GNU_SOURCE -I. $(SOURCES)
 	shellcheck $(SCRIPTS)

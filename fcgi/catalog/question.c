@@ -31,11 +31,11 @@ question_of(const struct request *q, struct question *k)
 void
 question_info(struct question *k, uint64_t id)
 {
-	snprintf(k->key, sizeof(k->key), "info:%" PRIu64, id);
 	k->floor_key = catalog_key_book(id);
 	k->topic[0] = '\0';
 	k->limit = 0;
 	k->after = 0;
+	snprintf(k->key, sizeof(k->key), "info:%" PRIu64, id);
 }
 
 void

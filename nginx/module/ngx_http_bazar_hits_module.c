@@ -86,8 +86,8 @@ look_up(struct cache *cache)
 
 /* ---- Answering ---- */
 
-/* $request_id, which nginx would draw from OpenSSL, at a fifth of what all the rest costs. It has to be
- * unique, not secret. */
+/* $request_id, which nginx would draw from OpenSSL, at a fifth of what all the rest costs. It has
+ * to be unique, not secret. */
 static void
 set_request_id(ngx_http_request_t *r, ngx_http_variable_value_t *id)
 {
@@ -110,11 +110,11 @@ static ngx_int_t
 add_headers(ngx_http_request_t *r)
 {
 	const struct buf *head = &response.head;
-	u_char *at = ngx_pnalloc(r->pool, head->len), *end = at + head->len;
+	u_char *at = ngx_pnalloc(r->pool, head->len);
 	if (at == NULL)
 		return NGX_ERROR;
 	memcpy(at, head->data, head->len);
-	while (at < end) {
+	for (u_char *end = at + head->len; at < end;) {
 		u_char *colon = ngx_strlchr(at, end, ':'), *line_end = ngx_strlchr(at, end, '\r');
 		ngx_table_elt_t *h = ngx_list_push(&r->headers_out.headers);
 		if (h == NULL || colon == NULL || line_end == NULL)
@@ -231,8 +231,7 @@ merge_location(ngx_conf_t *cf, void *parent, void *child)
 static ngx_int_t
 enter_phase(ngx_conf_t *cf)
 {
-	struct main_conf *main =
-	    ngx_http_conf_get_module_main_conf(cf, ngx_http_bazar_hits_module);
+	struct main_conf *main = ngx_http_conf_get_module_main_conf(cf, ngx_http_bazar_hits_module);
 	ngx_str_t name = ngx_string("request_id");
 	ngx_http_core_main_conf_t *core =
 	    ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);

@@ -196,9 +196,11 @@ http {{
   access_log off; client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3; uwsgi_temp_path t4; scgi_temp_path t5;
   keepalive_requests 1000000000;
   upstream trivial {{ server unix:{socket}; keepalive 64; keepalive_requests 1000000000; }}
+{parts}
   server {{
     listen 127.0.0.1:{port};
     location / {{ default_type application/json; return 200 '{body}'; }}
+    location /long {{ default_type application/json; return 200 "{long}"; }}
     location /trivial {{ fastcgi_pass trivial; fastcgi_keep_conn on; fastcgi_pass_request_headers off;
       fastcgi_param REQUEST_METHOD $request_method; fastcgi_param REQUEST_URI $request_uri; }}
   }}
@@ -206,17 +208,28 @@ http {{
 """
 
 
-class Limits:
-    """nginx alone, and nginx before a trivial libfcgi responder, answering the body of one book."""
+def nginx_parts(body):
+    """A body too long for one word of a configuration: maps that make variables of its parts, and all of them."""
+    quoted = body.decode().replace("'", "\\'")
+    parts = [quoted[at:at + 2000] for at in range(0, len(quoted), 2000)]
+    maps = "\n".join(f"map $host $part{i} {{ default '{part}'; }}" for i, part in enumerate(parts))
+    return maps, "".join(f"${{part{i}}}" for i in range(len(parts)))
 
-    def __init__(self, folder, body, workers):
+
+class Limits:
+    """nginx alone, answering the body of one book (/) and of a topic (/long), and nginx before a trivial libfcgi
+    responder, answering that of the book."""
+
+    def __init__(self, folder, body, long_body, workers):
         self.port, self.processes = free_port(), []
         os.makedirs(folder, exist_ok=True)
         path, sock = os.path.join(folder, "body"), os.path.join(folder, "t.sock")
         with open(path, "wb") as out:
             out.write(body)
         with open(os.path.join(folder, "nginx.conf"), "w", encoding="utf-8") as out:
-            out.write(NGINX.format(user="user root;" * (os.geteuid() == 0), workers=workers, port=self.port, socket=sock, body=body.decode().replace("'", "\\'")))
+            parts, long = nginx_parts(long_body)
+            out.write(NGINX.format(user="user root;" * (os.geteuid() == 0), workers=workers, port=self.port, socket=sock,
+                                   body=body.decode().replace("'", "\\'"), parts=parts, long=long))
         self.start([os.path.join(BUILD, "tests", "bench_trivial"), sock, path, "128"])
         self.start(["nginx", "-p", folder, "-c", "nginx.conf", "-e", "error.log"])
         self.wait()
@@ -324,7 +337,9 @@ def show_counts(counts):
 
 
 WANTED = [  # name, at least, unit; how it is computed stands in wanted()
-    ("cached info / trivial responder", 0.85), ("uncached info / trivial responder", 0.75),
+    ("cached info / return 200", 0.9), ("cached search / return 200", 0.9), ("cached info / uncached info", 2.5),
+    ("cached search / uncached search", 2.5), ("a worker's cached info / trivial responder", 0.85),
+    ("uncached info / trivial responder", 0.75),
     ("buys/s, 64 clients, random books", 4000), ("buys/s, 64 clients, one book", 4000),
     ("1 / median of a single buyer, 1/s (3 ms)", 333), ("1 / median of finding two words, 1/s (5 ms)", 200),
     ("hot set, 1,000,000 books / 7 books", 0.9)]
@@ -332,8 +347,13 @@ WANTED = [  # name, at least, unit; how it is computed stands in wanted()
 
 def wanted(results):
     reads, buys = results["reads"], results["buys"]
-    trivial = reads["trivial libfcgi responder"]["rate"]
-    found = [reads["info, cached"]["rate"] / trivial, reads["info, uncached"]["rate"] / trivial,
+    rate = {name: row["rate"] for name, row in reads.items()}
+    found = [rate["info, cached"] / rate["nginx return 200, same body"],
+             rate["search of 100 books, cached"] / rate["nginx return 200, 100 books"],
+             rate["info, cached"] / rate["info, uncached"],
+             rate["search of 100 books, cached"] / rate["search of 91-100 books, uncached"],
+             rate["info, cached, answered by a worker"] / rate["trivial libfcgi responder"],
+             rate["info, uncached"] / rate["trivial libfcgi responder"],
              buys["64 clients, random books"]["rate"], buys["64 clients, one book"]["rate"],
              1000 / results["response times"]["purchase"]["median"],
              1000 / max(row["median"] for row in results["finding"].values()),
@@ -365,18 +385,20 @@ def measure(options, folder):
         results["finding"] = finding_times(shop, 200 if options.quick else 1000, TOPICS * PER_TOPIC)
         show_times(results["finding"], "GET /books?q= over 10,000 books")
         body = shop.get("/info/1001").body
-        limits = Limits(os.path.join(folder, "limits"), body, workers=2)
+        limits = Limits(os.path.join(folder, "limits"), body, shop.get("/search/shelf%207").body, workers=2)
         hot = load.paths("hot", [f"/info/{i}" for i in range(1, 8)])
         one, trivial = load.paths("one", ["/info/1001"]), load.paths("trivial", ["/trivial"])
         spread = load.paths("uniform", [f"/info/{1001 + i}" for i in range(TOPICS * PER_TOPIC)])
-        shelf = load.paths("shelf", ["/search/shelf%207"])
+        shelf, long = load.paths("shelf", ["/search/shelf%207"]), load.paths("long", ["/long"])
         shelves = load.paths("shelves", [f"/search/shelf%20{t}?limit={n}" for t in range(TOPICS) for n in range(91, 101)])
         try:
             before = shop.get("/cache-stats").data
             results["reads"] = take_turns({
                 "nginx return 200, same body": lambda: load.run(limits.port, "get", one),
+                "nginx return 200, 100 books": lambda: load.run(limits.port, "get", long),
                 "trivial libfcgi responder": lambda: load.run(limits.port, "get", trivial),
                 "info, cached": lambda: load.run(shop.port, "get", one),
+                "info, cached, answered by a worker": lambda: load.run(shop.port_of("catalog-1"), "get", one),
                 "info, uncached": lambda: load.run(shop.port, "get", spread),
                 "search of 100 books, cached": lambda: load.run(shop.port, "get", shelf),
                 "search of 91-100 books, uncached": lambda: load.run(shop.port, "get", shelves),
