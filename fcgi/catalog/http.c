@@ -210,8 +210,8 @@ put_stock(struct call *c)
 }
 
 const struct route catalog_routes[] = {
-    {METHOD_GET, "/search/{topic}", QUESTION_PARAMS, 0, QUESTION_FLAGS, get_search},
-    {METHOD_GET, "/info/{id}", NULL, 0, QUESTION_FLAGS, get_info},
+    {METHOD_GET, "/search/{topic}", "limit after", 0, ROUTE_ETAG | ROUTE_SHARED, get_search},
+    {METHOD_GET, "/info/{id}", NULL, 0, ROUTE_ETAG | ROUTE_SHARED, get_info},
     {METHOD_GET, "/topics", NULL, 0, ROUTE_ETAG | ROUTE_SHARED, get_topics},
     {METHOD_GET, "/books", "q topic min_price max_price in_stock sort limit after", 0,
 	ROUTE_ETAG | ROUTE_SHARED, get_books},

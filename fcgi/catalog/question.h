@@ -10,6 +10,7 @@
 #include "fcgi/catalog/catalog.h"
 #include "fcgi/dispatch.h"
 
+/* As the rows of both say (fcgi/catalog/http.c). */
 #define QUESTION_PARAMS "limit after" /* of a search */
 #define QUESTION_FLAGS (ROUTE_ETAG | ROUTE_SHARED)
 

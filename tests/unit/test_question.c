@@ -3,6 +3,7 @@
 
 #include <CUnit/CUnit.h>
 
+#include "fcgi/catalog/http.h"
 #include "fcgi/catalog/question.h"
 #include "fcgi/finish.h"
 #include "tests/unit/suites.h"
@@ -56,6 +57,22 @@ test_what_is_no_question(void)
 		CU_ASSERT_FALSE(asks(none[i]));
 	q.method = METHOD_OPTIONS;
 	CU_ASSERT_FALSE(asks("/info/1"));
+}
+
+static void
+test_the_rows_of_the_questions(void)
+{
+	unsigned found = 0;
+	for (const struct route *row = catalog_routes; row->handler != NULL; row++) {
+		bool search = strcmp(row->path, "/search/{topic}") == 0;
+		if (!search && strcmp(row->path, "/info/{id}") != 0)
+			continue;
+		found++;
+		CU_ASSERT_EQUAL(row->flags, QUESTION_FLAGS);
+		CU_ASSERT_TRUE(
+		    search ? strcmp(row->params, QUESTION_PARAMS) == 0 : row->params == NULL);
+	}
+	CU_ASSERT_EQUAL(found, 2);
 }
 
 /* A topic that is too long is an unknown one; none of its answers is ever kept. */
@@ -124,6 +141,7 @@ register_question(void)
 	CU_TestInfo tests[] = {
 	    {"one key for every way to write it", test_one_key_for_every_way_to_write_it},
 	    {"what is no question", test_what_is_no_question},
+	    {"the rows of the questions", test_the_rows_of_the_questions},
 	    {"topics of any length", test_topics_of_any_length_have_a_key},
 	    {"the link comes from the body", test_the_link_comes_from_the_body},
 	    {"a hit and its headers", test_a_hit_and_its_headers},
