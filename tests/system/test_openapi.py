@@ -13,8 +13,6 @@ from stack import TOP
 TABLES = (("fcgi/catalog/http.c", "catalog_routes"), ("fcgi/order/http.c", "order_routes"), ("fcgi/peer.c", "peer_routes"))
 ROW = re.compile(r'\{METHOD_(\w+), "(/[^"]*)", (?:NULL|"([^"]*)"), (\w+),\s*([\w |]+),\s*\w+\}')
 
-SHARED = re.compile(r"#define (QUESTION_\w+) ([^/\n]+)")  # what a row says and nginx's module, too
-
 
 def text_of(path):
     with open(os.path.join(TOP, path), encoding="utf-8") as file:
@@ -26,8 +24,6 @@ def rows():
     found = {}
     for path, table in TABLES:
         text = re.sub(r"\s+", " ", re.search(rf"{table}\[\] = \{{(.*?)\n\}};", text_of(path), re.S).group(1))
-        for name, value in SHARED.findall(text_of("fcgi/catalog/question.h")):
-            text = text.replace(name, value.strip("() "))
         assert len(ROW.findall(text)) == text.count("METHOD_"), f"a row of {table} is not understood"
         for method, route, params, body, flags in ROW.findall(text):
             if not route.startswith("/peer/"):
