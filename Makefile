@@ -204,7 +204,7 @@ $(UNIT): $(call objs,tests/unit/*.c) $(B)/tested.a
 	$(Q)$(LINK) -o $@ $^ $(LIBS) $(CUNIT)
 
 # Named are those that may link a planted bug; the rest comes from the archive.
-SIM_OBJS = $(call objs,tests/sim/*.c replica/core/*.c fcgi/cache/*.c fcgi/order/errands.c)
+SIM_OBJS = $(call objs,tests/sim/*.c replica/core/*.c fcgi/cache/*.c fcgi/order/errands.c fcgi/catalog/reservation.c)
 $(SIM): $(SIM_OBJS) $(B)/tested.a
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)

@@ -22,6 +22,19 @@ explain(const json_error_t *error, const char **why)
 	}
 }
 
+bool
+body_has_only(const json_t *json, const char *members)
+{
+	bool only = json_is_object(json);
+	const char *name;
+	json_t *value;
+	json_object_foreach((json_t *)json, name, value)
+	{
+		only &= request_listed(members, name);
+	}
+	return only;
+}
+
 enum body_verdict
 body_parse(const void *bytes, size_t len, const char *members, json_t **out, const char **why)
 {
@@ -29,14 +42,9 @@ body_parse(const void *bytes, size_t len, const char *members, json_t **out, con
 	json_t *json = json_loadb(bytes, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
 	if (json == NULL)
 		return explain(&error, why);
-	*why = json_is_object(json) ? NULL : "The body must be an object.";
-	const char *name;
-	json_t *value;
-	json_object_foreach(json, name, value)
-	{
-		if (!request_listed(members, name))
-			*why = "The body has a member that is not known here.";
-	}
+	*why = !json_is_object(json)           ? "The body must be an object."
+	       : !body_has_only(json, members) ? "The body has a member that is not known here."
+					       : NULL;
 	if (*why != NULL) {
 		json_decref(json);
 		return BODY_REFUSED;

@@ -20,6 +20,9 @@ enum body_verdict {
 enum body_verdict body_parse(
     const void *bytes, size_t len, const char *members, json_t **out, const char **why);
 
+/* Whether it is an object whose members are all among `members`. */
+bool body_has_only(const json_t *json, const char *members);
+
 /* An integer member, within least..most; false when it is absent or anything else. */
 bool body_integer(
     const json_t *object, const char *name, int64_t least, int64_t most, int64_t *out);

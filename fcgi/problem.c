@@ -87,16 +87,14 @@ problem(struct response *r, const struct request *q, enum problem kind, const ch
 	jsonw_close(&w);
 }
 
-void
-problem_stock(struct response *r, const struct request *q, enum problem kind, int64_t available,
-    const char *format, ...)
+struct jsonw
+problem_open(
+    struct response *r, const struct request *q, enum problem kind, const char *format, ...)
 {
 	char detail[DETAIL_MAX];
 	va_list args;
 	va_start(args, format);
 	vsnprintf(detail, sizeof(detail), format, args);
 	va_end(args);
-	struct jsonw w = render(r, q, kind, detail);
-	jsonw_int(&w, "available", available);
-	jsonw_close(&w);
+	return render(r, q, kind, detail);
 }

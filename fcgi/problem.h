@@ -31,8 +31,8 @@ extern const struct problem_row problem_rows[PROBLEM_COUNT];
 void problem(struct response *r, const struct request *q, enum problem kind, const char *format,
     ...) __attribute__((format(printf, 4, 5)));
 
-/* SOLD_OUT or INSUFFICIENT_STOCK, with the member `available`. */
-void problem_stock(struct response *r, const struct request *q, enum problem kind,
-    int64_t available, const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* The same, with the object still open: for members of the kind's own, and jsonw_close. */
+struct jsonw problem_open(struct response *r, const struct request *q, enum problem kind,
+    const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 #endif

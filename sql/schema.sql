@@ -19,26 +19,34 @@ CREATE TABLE books (
 
 CREATE INDEX books_by_topic ON books (topic, id);
 
--- An order is PENDING until the catalog's answer confirms or rejects it, for good. No foreign key: a
--- book that never was can be asked for, and the refusal is kept.
+-- An order is PENDING until the catalog's answer confirms or rejects it, for good and as a whole.
 CREATE TABLE orders (
 	order_id   TEXT    PRIMARY KEY CHECK (length(order_id) = 36),
-	book_id    INTEGER NOT NULL CHECK (book_id > 0),
-	quantity   INTEGER NOT NULL CHECK (quantity BETWEEN 1 AND 1000),
 	status     TEXT    NOT NULL CHECK (status IN ('PENDING', 'CONFIRMED', 'REJECTED')),
 	created_at TEXT    NOT NULL CHECK (created_at LIKE '____-__-__T__:__:__.___Z')
 );
 
 CREATE INDEX orders_by_time ON orders (created_at, order_id);
 
--- What a confirmed order was told: the title and the price of that moment, whatever the book's are
+-- What it asks for: 1 to 20 lines, each of another book. No foreign key to it: a book that never was can
+-- be asked for, and the refusal is kept.
+CREATE TABLE order_lines (
+	order_id TEXT    NOT NULL REFERENCES orders (order_id),
+	book_id  INTEGER NOT NULL CHECK (book_id > 0),
+	quantity INTEGER NOT NULL CHECK (quantity BETWEEN 1 AND 1000),
+	PRIMARY KEY (order_id, book_id)
+);
+
+-- What a line of a confirmed order was told: the title and the price of that moment, whatever the book's are
 -- now. No foreign key: the book may have been withdrawn since.
 CREATE TABLE sales (
-	order_id TEXT    PRIMARY KEY REFERENCES orders (order_id),
-	book_id  INTEGER NOT NULL CHECK (book_id > 0),
+	order_id TEXT    NOT NULL,
+	book_id  INTEGER NOT NULL,
 	title    TEXT    NOT NULL,
 	price    INTEGER NOT NULL CHECK (price BETWEEN 1 AND 999999999), -- each
-	quantity INTEGER NOT NULL CHECK (quantity BETWEEN 1 AND 1000)
+	quantity INTEGER NOT NULL CHECK (quantity BETWEEN 1 AND 1000),
+	PRIMARY KEY (order_id, book_id),
+	FOREIGN KEY (order_id, book_id) REFERENCES order_lines (order_id, book_id)
 );
 
 CREATE INDEX sales_by_book ON sales (book_id);

@@ -49,6 +49,15 @@ answer_read_book(struct call *c, struct book *b)
 	return found;
 }
 
+static void
+answer_stock(struct call *c, int64_t available)
+{
+	struct jsonw w = problem_open(c->r, c->q, PROBLEM_INSUFFICIENT_STOCK,
+	    "Only %" PRId64 " copies are in stock.", available);
+	jsonw_int(&w, "available", available);
+	jsonw_close(&w);
+}
+
 /* Every decided answer but success. */
 static void
 answer_refusal(struct call *c, uint8_t kind, const struct catalog_answer *a)
@@ -57,10 +66,8 @@ answer_refusal(struct call *c, uint8_t kind, const struct catalog_answer *a)
 	case CATALOG_NO_BOOK:
 		answer_no_book(c);
 		break;
-	case CATALOG_SOLD_OUT:
 	case CATALOG_INSUFFICIENT:
-		problem_stock(c->r, c->q, PROBLEM_INSUFFICIENT_STOCK, a->available,
-		    "Only %" PRId64 " copies are in stock.", a->available);
+		answer_stock(c, a->available);
 		break;
 	case CATALOG_OUT_OF_RANGE:
 		if (kind == CATALOG_ADD)

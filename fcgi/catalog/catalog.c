@@ -7,6 +7,7 @@
 #include "fcgi/catalog/change.h"
 #include "fcgi/catalog/kept.h"
 #include "fcgi/catalog/operation.h"
+#include "fcgi/catalog/reservation.h"
 #include "fcgi/catalog/rows.h"
 #include "fcgi/log.h"
 #include "replica/core/entry.h"
@@ -105,22 +106,6 @@ decide_stock(struct change *ch, const struct request *r, struct catalog_answer *
 		return CATALOG_INSUFFICIENT;
 	answer->book.quantity += r->change;
 	answer->book.stocked += r->change;
-	change_book(ch, &before, &answer->book);
-	return CATALOG_OK;
-}
-
-static enum catalog_result
-decide_reserve(struct change *ch, const struct request *r, struct catalog_answer *answer)
-{
-	struct book before;
-	if (!catalog_book(overlay_view(ch->overlay), r->id, &before))
-		return CATALOG_NO_BOOK;
-	answer->book = before;
-	if (before.quantity == 0)
-		return CATALOG_SOLD_OUT;
-	if (before.quantity < r->quantity)
-		return CATALOG_INSUFFICIENT;
-	answer->book.quantity -= r->quantity;
 	change_book(ch, &before, &answer->book);
 	return CATALOG_OK;
 }
@@ -232,14 +217,13 @@ decide(
 		return decide_price(ch, r, answer);
 	case CATALOG_STOCK:
 		return decide_stock(ch, r, answer);
-	case CATALOG_RESERVE:
-		return decide_reserve(ch, r, answer);
 	case CATALOG_ADD:
 		return decide_add(ch, r, answer);
 	case CATALOG_WITHDRAW:
 		return decide_withdraw(ch, r, answer);
 	case CATALOG_SEED:
 	case CATALOG_IMPORT:
+	case CATALOG_RESERVE: /* has a way of its own */
 		break;
 	}
 	return decide_import(ch, r, answer);
@@ -254,15 +238,17 @@ catalog_execute(void *catalog, const struct op *op, uint64_t time_ms, struct out
 		log_fatal("catalog: operation of kind %u is malformed", op->kind);
 	struct change ch = {.overlay = c->overlay, .out = out};
 	struct catalog_answer answer;
+	if (op->kind == CATALOG_RESERVE) {
+		reservation_execute(&ch, op, &r);
+		return;
+	}
 	memset(&answer, 0, sizeof(answer));
 	answer.result = decide(&ch, op, &r, &answer);
 	change_end(&ch);
-	if (answer.result == CATALOG_SOLD_OUT || answer.result == CATALOG_INSUFFICIENT)
+	if (answer.result == CATALOG_INSUFFICIENT)
 		answer.available = answer.book.quantity;
 	catalog_answer_encode(&out->answer, r.fingerprint, &answer);
-	if (op->kind == CATALOG_RESERVE) {
-		kept_reservation(&ch, op, &r);
-	} else if (r.keep || op->kind == CATALOG_SEED) {
+	if (r.keep || op->kind == CATALOG_SEED) {
 		kept_operation(&ch, op, time_ms, op->kind == CATALOG_SEED);
 		kept_expire(&ch, c->tables, time_ms, &c->expired);
 	}

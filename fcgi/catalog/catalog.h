@@ -22,6 +22,7 @@
 #define BOOK_PRICE_MAX INT64_C(999999999)        /* cents */
 #define BOOK_QUANTITY_MAX INT64_C(1000000000)
 #define BUY_QUANTITY_MAX 1000
+#define CATALOG_LINES_MAX 20 /* of a cart */
 #define OPERATION_KEEP_MS (UINT64_C(7) * 24 * 3600 * 1000)
 
 struct book {
@@ -74,8 +75,13 @@ void catalog_op_price(struct buf *args, uint64_t fingerprint, bool keep, uint64_
     const int64_t *expected, size_t expected_count);
 void catalog_op_stock(
     struct buf *args, uint64_t fingerprint, bool keep, uint64_t id, int64_t change);
-/* The op id is the order id. Stored for good. */
-void catalog_op_reserve(struct buf *args, uint64_t id, uint32_t quantity);
+/* All lines or none: 1 to CATALOG_LINES_MAX, each of another book. The op id is the order id.
+ * Stored for good; the answer is read by catalog_reserved_decode. */
+struct catalog_line {
+	uint64_t book_id;
+	uint32_t quantity; /* 1 to BUY_QUANTITY_MAX */
+};
+void catalog_op_reserve(struct buf *args, const struct catalog_line *lines, size_t count);
 /* Books without problem (book_problem), at most CATALOG_IMPORT_MAX. New ones get their quantity; an
  * existing one keeps its own, and is a CATALOG_CONFLICT when its title differs, unless `replace`.
  */
@@ -113,6 +119,22 @@ struct catalog_answer {
  * answer to another request into CATALOG_KEY_REUSED. -1 when malformed. */
 int catalog_answer_decode(
     const void *bytes, size_t len, uint64_t fingerprint, struct catalog_answer *out);
+
+/* A reservation's answer. */
+struct catalog_reserved {
+	enum catalog_result result; /* OK, NO_BOOK, SOLD_OUT or INSUFFICIENT */
+	uint64_t refused;           /* the book; 0: that of the only line, or none */
+	int64_t available;          /* SOLD_OUT, INSUFFICIENT */
+	size_t count;               /* OK only: lines */
+	size_t emptied;             /* OK only: books of which none is left */
+};
+struct catalog_sold {
+	int64_t price; /* cents each */
+	char title[BOOK_TITLE_SIZE];
+};
+/* Fills out->count elements of `sold`, at most CATALOG_LINES_MAX. -1 when malformed. */
+int catalog_reserved_decode(
+    const void *bytes, size_t len, struct catalog_reserved *out, struct catalog_sold *sold);
 
 /* ---- The state machine (see replica/core/machine.h) ---- */
 
@@ -153,11 +175,10 @@ void catalog_withdrawn_books(const struct view *v, uint64_t after,
 
 struct reservation {
 	struct uuid order_id;
-	enum catalog_result result;
-	uint64_t book_id;
-	uint32_t quantity;
-	int64_t price;
-	int64_t available;
+	size_t count;
+	struct catalog_line line[CATALOG_LINES_MAX];
+	struct catalog_reserved answer;
+	struct catalog_sold sold[CATALOG_LINES_MAX];
 };
 /* All reservations by ascending order id > *after (NULL: from the first). */
 void catalog_reservations(const struct view *v, const struct uuid *after,

@@ -22,21 +22,23 @@ static const struct uuid import_space = {{0x7a, 0x90, 0x1c, 0x44, 0x02, 0xb8, 0x
 /* ---- POST /peer/reserve ---- */
 
 static void
-reserve_all(struct call *c, const struct reserve_item *items, size_t count)
+reserve_all(struct call *c, const struct reserve_request *r)
 {
-	struct op **ops = xcalloc(count, sizeof(struct op *));
-	struct replica_answer *got = xcalloc(count, sizeof(*got));
-	struct reserve_answer *answers = xcalloc(count, sizeof(*answers));
-	for (size_t i = 0; i < count; i++)
-		ops[i] = reserve_op(&items[i]);
-	replica_write(c->worker->replica, ops, got, count);
-	for (size_t i = 0; i < count; i++) {
-		reserve_take(&answers[i], got[i].result, got[i].bytes.data, got[i].bytes.len);
-		if (got[i].result == CORE_DECIDED && answers[i].last)
+	struct op **ops = xcalloc(r->count, sizeof(struct op *));
+	struct replica_answer *got = xcalloc(r->count, sizeof(*got));
+	struct reserve_answers *answers = xmalloc(sizeof(*answers));
+	for (size_t i = 0; i < r->count; i++)
+		ops[i] = reserve_op(r, i);
+	replica_write(c->worker->replica, ops, got, r->count);
+	answers->count = r->count;
+	for (size_t i = 0; i < r->count; i++) {
+		reserve_take(answers, r, i, got[i].result, got[i].bytes.data, got[i].bytes.len);
+		for (size_t n = 0;
+		     got[i].result == CORE_DECIDED && n < answers->answer[i].says.emptied; n++)
 			metrics_event(c->worker->metrics, EVENT_SOLD_OUT);
 		buf_free(&got[i].bytes);
 	}
-	reserve_answer_encode(&c->r->body, answers, count);
+	reserve_answer_encode(&c->r->body, answers);
 	free(answers);
 	free(got);
 	free(ops);
@@ -58,17 +60,16 @@ post_reserve(struct call *c)
 		write_failed(c, CORE_NOT_PRIMARY);
 		return;
 	}
-	struct reserve_item *items = xmalloc(RESERVE_MAX * sizeof(*items));
-	size_t count = reserve_request_decode(c->q->body, c->q->body_len, items);
-	if (count == 0) {
+	struct reserve_request *r = xmalloc(sizeof(*r));
+	if (!reserve_request_decode(c->q->body, c->q->body_len, r)) {
 		problem(c->r, c->q, PROBLEM_BAD_BODY, "This is no request for reservations.");
 	} else if (!write_ready(c)) {
 		write_failed(c, CORE_NOT_APPLIED);
 	} else {
 		c->r->type = "application/octet-stream";
-		reserve_all(c, items, count);
+		reserve_all(c, r);
 	}
-	free(items);
+	free(r);
 }
 
 /* ---- POST /peer/import ---- */
@@ -198,11 +199,18 @@ page_reservation(void *arg, const struct reservation *r)
 		return false;
 	uuid_print(&r->order_id, p->next);
 	jsonw_text(&p->w, "order_id", p->next);
-	jsonw_text(&p->w, "result", result_names[r->result]);
-	jsonw_int(&p->w, "book_id", r->book_id);
-	jsonw_int(&p->w, "quantity", r->quantity);
-	jsonw_cents(&p->w, "price", r->price);
-	jsonw_int(&p->w, "available", r->available);
+	jsonw_text(&p->w, "result", result_names[r->answer.result]);
+	jsonw_int(&p->w, "available", r->answer.available);
+	jsonw_open(&p->w, "lines", '[');
+	for (size_t i = 0; i < r->count; i++) {
+		jsonw_open(&p->w, NULL, '{');
+		jsonw_int(&p->w, "book_id", (int64_t)r->line[i].book_id);
+		jsonw_int(&p->w, "quantity", r->line[i].quantity);
+		if (r->answer.result == CATALOG_OK)
+			jsonw_cents(&p->w, "price", r->sold[i].price);
+		jsonw_close(&p->w);
+	}
+	jsonw_close(&p->w);
 	jsonw_close(&p->w);
 	return true;
 }

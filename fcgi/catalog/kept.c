@@ -16,11 +16,12 @@ kept_find(const struct view *v, const struct op *op, struct buf *answer)
 	bool found = v->get(v->ctx, reserves ? TABLE_RESERVATION : TABLE_OPERATION, op->id.bytes,
 	    sizeof(op->id.bytes), &row);
 	if (found) {
-		uint64_t book_id, time_ms;
-		uint32_t quantity;
+		uint64_t time_ms;
+		struct catalog_line lines[CATALOG_LINES_MAX];
+		size_t count;
 		struct stored_answer stored;
 		struct cur c = cur_make(row.data, row.len);
-		if (reserves ? !reservation_decode(&c, &book_id, &quantity, &stored)
+		if (reserves ? !reservation_decode(&c, lines, &count, &stored)
 			     : !operation_decode(&c, &time_ms, &stored))
 			log_fatal("catalog: a kept answer is damaged");
 		buf_add(answer, stored.bytes, stored.len);
@@ -33,7 +34,7 @@ void
 kept_reservation(struct change *c, const struct op *op, const struct request *r)
 {
 	struct buf row = {0};
-	reservation_encode(&row, r->id, r->quantity, &c->out->answer);
+	reservation_encode(&row, r->lines, r->line_count, &c->out->answer);
 	change_put(c, TABLE_RESERVATION, op->id.bytes, sizeof(op->id.bytes), &row);
 	buf_free(&row);
 }

@@ -190,20 +190,17 @@ reservations_row(
     void *arg, const uint8_t *key, size_t key_len, const uint8_t *value, size_t value_len)
 {
 	const struct reservations *all = arg;
-	struct reservation r = {0};
+	struct reservation r;
 	struct stored_answer stored;
-	struct catalog_answer answer;
 	struct cur row = cur_make(value, value_len);
 	if (key_len != sizeof(r.order_id.bytes) ||
-	    !reservation_decode(&row, &r.book_id, &r.quantity, &stored) ||
-	    catalog_answer_decode(stored.bytes, stored.len, 0, &answer) != 0)
+	    !reservation_decode(&row, r.line, &r.count, &stored) ||
+	    catalog_reserved_decode(stored.bytes, stored.len, &r.answer, r.sold) != 0 ||
+	    (r.answer.result == CATALOG_OK && r.answer.count != r.count))
 		damaged("reservation");
 	memcpy(r.order_id.bytes, key, key_len);
 	if (all->after != NULL && uuid_equal(&r.order_id, all->after))
 		return true;
-	r.result = answer.result;
-	r.price = answer.book.price;
-	r.available = answer.available;
 	return all->visit(all->arg, &r);
 }
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "fcgi/catalog/reserve.h"
 #include "fcgi/catalog/rows.h"
 
 #define ANSWER_VERSION 1
@@ -59,11 +60,11 @@ catalog_op_stock(struct buf *args, uint64_t fingerprint, bool keep, uint64_t id,
 }
 
 void
-catalog_op_reserve(struct buf *args, uint64_t id, uint32_t quantity)
+catalog_op_reserve(struct buf *args, const struct catalog_line *lines, size_t count)
 {
 	start(args, 0, false);
-	buf_u64(args, id);
-	buf_u32(args, quantity);
+	for (size_t i = 0; i < count; i++)
+		reserve_line_encode(args, &lines[i]);
 }
 
 void
@@ -119,6 +120,15 @@ decode_expected(struct cur *c, struct request *out)
 		out->expected[i] = cur_u64(c);
 }
 
+static void
+decode_lines(struct cur *c, struct request *out)
+{
+	while (!cur_end(c) && cur_ok(c) && out->line_count < CATALOG_LINES_MAX)
+		reserve_line_decode(c, &out->lines[out->line_count++]);
+	if (!reserve_lines_valid(out->lines, out->line_count))
+		c->bad = true;
+}
+
 int
 request_decode(const struct op *op, struct request *out)
 {
@@ -146,8 +156,7 @@ request_decode(const struct op *op, struct request *out)
 		out->change = (int64_t)cur_u64(&c);
 		break;
 	case CATALOG_RESERVE:
-		out->id = cur_u64(&c);
-		out->quantity = cur_u32(&c);
+		decode_lines(&c, out);
 		break;
 	default:
 		return -1;

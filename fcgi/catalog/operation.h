@@ -16,7 +16,8 @@ struct request {
 	uint64_t expected[CATALOG_EXPECTED_MAX]; /* prices, or tags */
 	size_t expected_count;
 	int64_t change;
-	uint32_t quantity;
+	struct catalog_line lines[CATALOG_LINES_MAX];
+	size_t line_count;
 	bool replace;
 	struct cur books; /* `count` encoded books follow the cursor */
 	size_t count;

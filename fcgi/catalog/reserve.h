@@ -2,12 +2,14 @@
  * The one call between the services: the order service asks the catalog to reserve copies, many
  * orders at a time. Both halves of POST /peer/reserve; integers big-endian, see fcgi/base/buf.h.
  *
- *     request: u32 count, then per item: order id (16 bytes), u64 book, u32 quantity
- *     answer:  u32 count, then per item: u8 state; when DECIDED also u8 result, u64 available,
- *              u64 price in cents, title (u32 length, bytes)
+ *     request: u32 count, then per order: order id (16 bytes), u8 lines, and per line u64 book,
+ *              u32 quantity
+ *     answer:  u32 count, then per order: u8 state; when DECIDED also u8 result; when that is OK
+ *              u8 lines, and per line u64 price in cents, title (u32 length, bytes); else u64 the
+ *              book it is about, u64 available
  *
- * A replica that is not primary answers 421, and the next one is to be asked. Items are answered in
- * the order asked. The order id is the operation id: asking again for the same order gives the
+ * A replica that is not primary answers 421, and the next one is to be asked. Orders are answered
+ * in the order asked. The order id is the operation id: asking again for the same order gives the
  * stored answer, so a lost answer is simply asked for again.
  */
 #ifndef BAZAR_CATALOG_RESERVE_H
@@ -18,13 +20,29 @@
 #include "fcgi/catalog/catalog.h"
 #include "replica/core/core.h"
 
-#define RESERVE_MAX 512 /* items in a request, at least one */
+#define RESERVE_MAX 512        /* orders in a request, at least one */
+#define RESERVE_LINES_MAX 1024 /* of all of them together */
+
+/* One line; every form of a reservation has its lines written like this. */
+void reserve_line_encode(struct buf *out, const struct catalog_line *line);
+void reserve_line_decode(struct cur *c, struct catalog_line *out);
+/* 1 to CATALOG_LINES_MAX lines of books that differ, each of 1 to BUY_QUANTITY_MAX copies. */
+bool reserve_lines_valid(const struct catalog_line *lines, size_t count);
 
 struct reserve_item {
 	struct uuid order_id;
-	uint64_t book_id;
-	uint32_t quantity; /* 1 to BUY_QUANTITY_MAX */
+	uint16_t first, count; /* lines: .line[first] and on */
 };
+
+struct reserve_request {
+	size_t count, line_count;
+	struct reserve_item item[RESERVE_MAX];
+	struct catalog_line line[RESERVE_LINES_MAX];
+};
+
+/* One order more, whose `count` lines are to be filled in. NULL: there is no room for it. */
+struct catalog_line *reserve_request_add(
+    struct reserve_request *r, const struct uuid *order_id, size_t count);
 
 enum reserve_state {
 	RESERVE_NOT_APPLIED = 0, /* never started; asking again is the way on */
@@ -34,23 +52,25 @@ enum reserve_state {
 
 struct reserve_answer {
 	enum reserve_state state;
-	enum catalog_result result;  /* OK, NO_BOOK, SOLD_OUT or INSUFFICIENT */
-	int64_t available;           /* SOLD_OUT, INSUFFICIENT */
-	int64_t price;               /* cents each; OK only */
-	bool last;                   /* OK: none is left. Not sent */
-	char title[BOOK_TITLE_SIZE]; /* OK only */
+	struct catalog_reserved says; /* .refused is not 0, unless OK */
+	uint16_t first;               /* OK: says.count elements, .sold[first] and on */
+};
+
+struct reserve_answers {
+	size_t count;
+	struct reserve_answer answer[RESERVE_MAX];
+	struct catalog_sold sold[RESERVE_LINES_MAX];
 };
 
 /* The item's operation, and what the log's answer to it says. */
-struct op *reserve_op(const struct reserve_item *item);
-void reserve_take(
-    struct reserve_answer *out, enum core_result result, const uint8_t *answer, size_t len);
+struct op *reserve_op(const struct reserve_request *r, size_t item);
+void reserve_take(struct reserve_answers *out, const struct reserve_request *r, size_t item,
+    enum core_result result, const uint8_t *answer, size_t len);
 
-/* Encoders append; `count` is 1 to RESERVE_MAX. Decoders fill at most RESERVE_MAX elements and
- * return how many; 0 for anything but one whole valid message. */
-void reserve_request_encode(struct buf *out, const struct reserve_item *items, size_t count);
-size_t reserve_request_decode(const void *bytes, size_t len, struct reserve_item *items);
-void reserve_answer_encode(struct buf *out, const struct reserve_answer *answers, size_t count);
-size_t reserve_answer_decode(const void *bytes, size_t len, struct reserve_answer *answers);
+/* Encoders append. Decoders return false for anything but one whole valid message. */
+void reserve_request_encode(struct buf *out, const struct reserve_request *r);
+bool reserve_request_decode(const void *bytes, size_t len, struct reserve_request *out);
+void reserve_answer_encode(struct buf *out, const struct reserve_answers *answers);
+bool reserve_answer_decode(const void *bytes, size_t len, struct reserve_answers *out);
 
 #endif

@@ -1,36 +1,35 @@
 /* The catalog's half of a reservation: see reserve.h. */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "fcgi/catalog/reserve.h"
 
 struct op *
-reserve_op(const struct reserve_item *item)
+reserve_op(const struct reserve_request *r, size_t item)
 {
+	const struct reserve_item *i = &r->item[item];
 	struct buf args = {0};
-	catalog_op_reserve(&args, item->book_id, item->quantity);
-	struct op *op = op_new(item->order_id, 0, CATALOG_RESERVE, &args);
+	catalog_op_reserve(&args, &r->line[i->first], i->count);
+	struct op *op = op_new(i->order_id, 0, CATALOG_RESERVE, &args);
 	buf_free(&args);
 	return op;
 }
 
+/* What was sold stands where the lines stand in the request. */
 void
-reserve_take(struct reserve_answer *out, enum core_result result, const uint8_t *answer, size_t len)
+reserve_take(struct reserve_answers *out, const struct reserve_request *r, size_t item,
+    enum core_result result, const uint8_t *answer, size_t len)
 {
-	struct catalog_answer a;
-	*out = (struct reserve_answer){.state = RESERVE_NOT_APPLIED};
+	const struct reserve_item *i = &r->item[item];
+	struct reserve_answer *a = &out->answer[item];
+	*a = (struct reserve_answer){.state = RESERVE_NOT_APPLIED, .first = i->first};
 	if (result == CORE_UNKNOWN)
-		out->state = RESERVE_UNKNOWN;
+		a->state = RESERVE_UNKNOWN;
 	if (result != CORE_DECIDED && result != CORE_REPLAYED)
 		return;
-	if (catalog_answer_decode(answer, len, 0, &a) != 0)
+	if (catalog_reserved_decode(answer, len, &a->says, &out->sold[i->first]) != 0 ||
+	    (a->says.result == CATALOG_OK && a->says.count != i->count))
 		abort(); /* our own machine wrote it */
-	out->state = RESERVE_DECIDED;
-	out->result = a.result;
-	out->available = a.available;
-	if (a.result == CATALOG_OK) {
-		out->price = a.book.price;
-		out->last = a.book.quantity == 0;
-		snprintf(out->title, sizeof(out->title), "%s", a.book.title);
-	}
+	a->state = RESERVE_DECIDED;
+	if (a->says.result != CATALOG_OK && a->says.refused == 0)
+		a->says.refused = r->line[i->first].book_id;
 }

@@ -2,7 +2,10 @@
 
 #include <string.h>
 
+#include "fcgi/catalog/reserve.h"
+
 #define ROW_VERSION 1
+#define CART_VERSION 2
 
 static void
 store_be64(uint8_t out[8], uint64_t v)
@@ -115,21 +118,27 @@ counter_decode(struct cur *c, uint64_t *number)
 }
 
 void
-reservation_encode(struct buf *out, uint64_t book_id, uint32_t quantity, const struct buf *answer)
+reservation_encode(
+    struct buf *out, const struct catalog_line *lines, size_t count, const struct buf *answer)
 {
-	buf_u8(out, ROW_VERSION);
-	buf_u64(out, book_id);
-	buf_u32(out, quantity);
+	buf_u8(out, count == 1 ? ROW_VERSION : CART_VERSION);
+	if (count > 1)
+		buf_u8(out, (uint8_t)count);
+	for (size_t i = 0; i < count; i++)
+		reserve_line_encode(out, &lines[i]);
 	buf_bytes(out, answer->data, answer->len);
 }
 
 bool
 reservation_decode(
-    struct cur *c, uint64_t *book_id, uint32_t *quantity, struct stored_answer *answer)
+    struct cur *c, struct catalog_line *lines, size_t *count, struct stored_answer *answer)
 {
-	bool known = cur_u8(c) == ROW_VERSION;
-	*book_id = cur_u64(c);
-	*quantity = cur_u32(c);
+	uint8_t version = cur_u8(c);
+	*count = version == CART_VERSION ? cur_u8(c) : 1;
+	bool known = version == ROW_VERSION ||
+		     (version == CART_VERSION && *count > 1 && *count <= CATALOG_LINES_MAX);
+	for (size_t i = 0; known && i < *count; i++)
+		reserve_line_decode(c, &lines[i]);
 	answer->bytes = cur_bytes(c, &answer->len);
 	return known && cur_end(c);
 }

@@ -5,7 +5,7 @@
  *     topic_book      folded topic, 0, id      -> title, price, quantity    (a search reads only
  *                                                                            this)
  *     topic           folded topic             -> display name, number of books
- *     reservation     order id                 -> book id, quantity, answer
+ *     reservation     order id                 -> book ids, quantities, answer
  *     operation       operation id             -> time, answer
  *     operation_time  time, operation id       -> nothing                   (oldest first)
  *     word            word, 0, block of ids    -> books that have it        (see index.h)
@@ -68,15 +68,17 @@ bool topic_decode(struct cur *c, struct topic *out);
 void counter_encode(struct buf *out, uint64_t number);
 bool counter_decode(struct cur *c, uint64_t *number);
 
-/* `answer` as catalog_answer_encode made it; when decoded, it points into the row. */
+/* `answer` as it was encoded; when decoded, it points into the row. */
 struct stored_answer {
 	const uint8_t *bytes;
 	size_t len;
 };
+/* One line makes a row of version 1, as every row was before there were carts; more make version 2.
+ * `lines` holds CATALOG_LINES_MAX. */
 void reservation_encode(
-    struct buf *out, uint64_t book_id, uint32_t quantity, const struct buf *answer);
+    struct buf *out, const struct catalog_line *lines, size_t count, const struct buf *answer);
 bool reservation_decode(
-    struct cur *c, uint64_t *book_id, uint32_t *quantity, struct stored_answer *answer);
+    struct cur *c, struct catalog_line *lines, size_t *count, struct stored_answer *answer);
 void operation_encode(struct buf *out, uint64_t time_ms, const struct buf *answer);
 bool operation_decode(struct cur *c, uint64_t *time_ms, struct stored_answer *answer);
 

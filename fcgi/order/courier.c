@@ -121,6 +121,8 @@ may_be_logged(struct courier *c, const struct uuid *id)
 	store_read_begin(c->store);
 	bool found = order_get(store_view(c->store), id, &order);
 	store_read_end(c->store);
+	if (found)
+		order_free(&order);
 	return found;
 }
 
@@ -178,17 +180,14 @@ begin_later(struct courier *c, struct hand *h)
 }
 
 void
-courier_buy(struct courier *c, const struct uuid *id, uint64_t fingerprint, uint64_t book,
-    uint32_t quantity, struct purchase *p)
+courier_buy(struct courier *c, const struct order *wanted, struct purchase *p)
 {
-	struct order wanted = {
-	    .id = *id, .book_id = book, .quantity = quantity, .fingerprint = fingerprint};
 	struct op *op = NULL;
 
 	p->buyer.deadline = clock_ms() + c->deadline_ms;
 	strcpy(p->buyer.trace, trace_here());
 	courier_enter(c);
-	struct hand *h = errands_buy(c->errands, &wanted, &p->buyer);
+	struct hand *h = errands_buy(c->errands, wanted, &p->buyer);
 	if (h != NULL && errands_writable(c->errands))
 		op = errands_op_begin(h);
 	courier_leave(c);

@@ -43,17 +43,17 @@ void courier_free(struct courier *c);
 
 /* A purchase; the caller's memory, which is left alone from the call of `told` on. */
 struct purchase {
-	struct buyer buyer; /* filled in when told */
+	struct buyer buyer; /* filled in when told; its order is to be freed */
 	/* Once, on any thread, also on the caller's before courier_buy returns; must not block. */
 	void (*told)(struct purchase *p);
 };
 
 /*
- * Buy `quantity` of `book` as order `id`; the same id again is the same order. Any thread; returns
- * at once, unless the catalog can't write: then it may wait for that, and for a clean read.
+ * Buy the order `wanted`: id, lines, fingerprint; it stays the caller's. The same id again is the
+ * same order. Any thread; returns at once, unless the catalog can't write: then it may wait for
+ * that, and for a clean read.
  */
-void courier_buy(struct courier *c, const struct uuid *id, uint64_t fingerprint, uint64_t book,
-    uint32_t quantity, struct purchase *p);
+void courier_buy(struct courier *c, const struct order *wanted, struct purchase *p);
 
 struct courier_stats {
 	struct errands_stats errands;

@@ -17,7 +17,7 @@ struct luggage {
 	struct courier *courier;
 	struct trip trip;
 	struct buf request, response;
-	struct reserve_answer answers[RESERVE_MAX];
+	struct reserve_answers answers;
 };
 
 /* Waits until there is something to take along. False: time to stop. */
@@ -39,7 +39,7 @@ set_out(struct courier *c, struct trip *t)
 }
 
 /* The answers, as many as items; NULL: none that can be read. */
-static const struct reserve_answer *
+static const struct reserve_answers *
 ask(struct luggage *l)
 {
 	const struct trip *t = &l->trip;
@@ -47,9 +47,11 @@ ask(struct luggage *l)
 
 	int status = peer_call(call, &l->request, TRIP_MS, &l->response);
 	if (status == 200 &&
-	    reserve_answer_decode(l->response.data, l->response.len, l->answers) == t->count)
-		return l->answers;
-	log_debug("catalog %u answered %d to %zu reservations", t->catalog, status, t->count);
+	    reserve_answer_decode(l->response.data, l->response.len, &l->answers) &&
+	    l->answers.count == t->request.count)
+		return &l->answers;
+	log_debug(
+	    "catalog %u answered %d to %zu reservations", t->catalog, status, t->request.count);
 	return NULL;
 }
 
@@ -76,10 +78,10 @@ travel(struct luggage *l)
 
 	trace_enter(t->trace);
 	buf_clear(&l->request);
-	reserve_request_encode(&l->request, t->items, t->count);
+	reserve_request_encode(&l->request, &t->request);
 	do {
 		failpoint("set out");
-		const struct reserve_answer *answers = ask(l);
+		const struct reserve_answers *answers = ask(l);
 		failpoint("reserved");
 		courier_enter(c);
 		over = errands_return(c->errands, clock_ms(), t, answers);

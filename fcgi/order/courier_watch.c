@@ -83,7 +83,7 @@ static bool
 collect(void *arg, const struct order *o)
 {
 	struct watch *w = arg;
-	w->found[w->count++] = *o;
+	order_copy(&w->found[w->count++], o);
 	return w->count < COURIER_SWEEP_MAX;
 }
 
@@ -109,6 +109,8 @@ sweep(struct watch *w)
 	c->swept.pending = w->count;
 	c->swept.oldest_ms = now - oldest;
 	courier_leave(c);
+	for (size_t i = 0; i < w->count; i++)
+		order_free(&w->found[i]);
 }
 
 /* ---- The thread ---- */

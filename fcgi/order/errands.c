@@ -7,6 +7,9 @@
 #include "fcgi/log.h"
 #include "replica/core/plant.h"
 
+_Static_assert(ORDER_LINES_MAX == CATALOG_LINES_MAX, "every order can be reserved");
+_Static_assert(ORDER_TITLE_SIZE == BOOK_TITLE_SIZE, "every title fits an order");
+
 struct errands {
 	void *owner;
 	struct hands hands;
@@ -68,7 +71,7 @@ tell_of(struct errands *e, struct hand *h, enum courier_result result)
 	if (b == NULL)
 		return;
 	h->buyer = NULL;
-	b->order = h->order;
+	order_copy(&b->order, &h->order);
 	b->replayed = h->replayed;
 	tell(e, b, result);
 }
@@ -136,6 +139,7 @@ errands_buy(struct errands *e, const struct order *wanted, struct buyer *buyer)
 {
 	struct hand *h = hands_find(&e->hands, &wanted->id);
 
+	buyer->order = (struct order){0};
 	if (h != NULL) {
 		join(e, h, wanted, buyer);
 		return NULL;
@@ -155,7 +159,7 @@ errands_op_begin(struct hand *h)
 	struct buf args = {0};
 
 	h->state = HAND_BEGINNING;
-	order_op_begin(&args, o->fingerprint, o->book_id, o->quantity);
+	order_op_begin(&args, o);
 	struct op *op = op_new(o->id, 0, ORDER_BEGIN, &args);
 	buf_free(&args);
 	return op;
@@ -167,13 +171,16 @@ errands_drop(struct errands *e, struct hand *h)
 	over(e, h, COURIER_NOT_APPLIED);
 }
 
+/* Takes the order's lines. */
 static void
-logged(struct errands *e, struct hand *h, const struct order *order, bool replayed)
+logged(struct errands *e, struct hand *h, struct order *order, bool replayed)
 {
 	if (order->fingerprint != h->order.fingerprint) {
+		order_free(order);
 		over(e, h, COURIER_KEY_REUSED);
 		return;
 	}
+	order_free(&h->order);
 	h->order = *order;
 	h->replayed |= replayed;
 	e->primary = true; /* who else is answered by the log? */
@@ -227,6 +234,25 @@ errands_trip_at(const struct errands *e)
 	return e->hands.first != NULL ? e->not_before : UINT64_MAX;
 }
 
+/* False: there is no more room in this trip. */
+static bool
+take_along(struct trip *t, struct hand *h)
+{
+	size_t count = order_lines(&h->order);
+	struct catalog_line *lines = reserve_request_add(&t->request, &h->order.id, count);
+
+	if (lines == NULL)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		const struct order_line *line = order_line(&h->order, i);
+		lines[i] = (struct catalog_line){line->book_id, line->quantity};
+	}
+	if (t->trace[0] == '\0' && h->buyer != NULL)
+		strcpy(t->trace, h->buyer->trace);
+	t->hands[t->request.count - 1] = h;
+	return true;
+}
+
 bool
 errands_set_out(struct errands *e, uint64_t now, struct trip *t)
 {
@@ -234,33 +260,39 @@ errands_set_out(struct errands *e, uint64_t now, struct trip *t)
 		return false;
 	t->catalog = e->leader;
 	t->asked = 0;
-	t->count = 0;
 	t->trace[0] = '\0';
-	while (t->count < RESERVE_MAX && e->hands.first != NULL) {
-		struct hand *h = hands_dequeue(&e->hands);
-		h->state = HAND_OUT;
-		if (t->trace[0] == '\0' && h->buyer != NULL)
-			strcpy(t->trace, h->buyer->trace);
-		t->items[t->count] =
-		    (struct reserve_item){h->order.id, h->order.book_id, h->order.quantity};
-		t->hands[t->count++] = h;
-	}
+	t->request.count = t->request.line_count = 0;
+	while (e->hands.first != NULL && take_along(t, e->hands.first))
+		hands_dequeue(&e->hands)->state = HAND_OUT;
 	e->stats.batches++;
+	return true;
+}
+
+static bool
+read_sold(const struct catalog_reserved *says, const struct catalog_sold *sold, struct order *end)
+{
+	if (says->count != order_lines(end))
+		return false;
+	end->status = ORDER_CONFIRMED;
+	end->refused = 0;
+	for (size_t i = 0; i < says->count; i++) {
+		struct order_line *line = order_set_line(end, i);
+		line->price = sold[i].price;
+		memcpy(line->title, sold[i].title, sizeof(line->title));
+	}
 	return true;
 }
 
 /* The end the catalog's answer stands for; false: it stands for none. */
 static bool
-read_end(const struct reserve_answer *a, struct order *end)
+read_end(const struct catalog_reserved *says, const struct catalog_sold *sold, struct order *end)
 {
 	end->status = ORDER_REJECTED;
-	end->available = a->available;
-	switch (a->result) {
+	end->refused = says->refused;
+	end->available = says->available;
+	switch (says->result) {
 	case CATALOG_OK:
-		end->status = ORDER_CONFIRMED;
-		end->price = a->price;
-		memcpy(end->title, a->title, sizeof(end->title));
-		return true;
+		return read_sold(says, sold, end);
 	case CATALOG_NO_BOOK:
 		end->reason = ORDER_NO_BOOK;
 		return true;
@@ -275,15 +307,17 @@ read_end(const struct reserve_answer *a, struct order *end)
 	}
 }
 
+/* The answer's words go into the order itself: when it goes again, it gets others. NULL: it does
+ * not end by them. */
 static struct op *
-make_end(const struct order *order, const struct reserve_answer *a)
+make_end(struct order *order, const struct reserve_answer *a, const struct catalog_sold *sold)
 {
-	struct order end = *order;
 	struct buf args = {0};
+	struct order end = *order; /* and its further lines */
 
 	if (PLANTED(REFUSAL) && a->state != RESERVE_DECIDED)
 		end.status = ORDER_REJECTED, end.reason = ORDER_SOLD_OUT;
-	else if (a->state != RESERVE_DECIDED || !read_end(a, &end))
+	else if (a->state != RESERVE_DECIDED || !read_end(&a->says, sold, &end))
 		return NULL;
 	order_op_end(&args, &end);
 	struct op *op = op_new(order_end_id(&end.id), 0, ORDER_END, &args);
@@ -291,12 +325,19 @@ make_end(const struct order *order, const struct reserve_answer *a)
 	return op;
 }
 
-static void
-unload(struct errands *e, struct trip *t, const struct reserve_answer *answers)
+static struct op *
+end_of(struct order *order, const struct reserve_answers *answers, size_t item)
 {
-	for (size_t i = 0; i < t->count; i++) {
+	const struct reserve_answer *a = &answers->answer[item];
+	return make_end(order, a, &answers->sold[a->first]);
+}
+
+static void
+unload(struct errands *e, struct trip *t, const struct reserve_answers *answers)
+{
+	for (size_t i = 0; i < t->request.count; i++) {
 		struct hand *h = t->hands[i];
-		struct op *op = answers != NULL ? make_end(&h->order, &answers[i]) : NULL;
+		struct op *op = answers != NULL ? end_of(&h->order, answers, i) : NULL;
 		if (op == NULL) {
 			enqueue(e, h);
 			continue;
@@ -308,10 +349,10 @@ unload(struct errands *e, struct trip *t, const struct reserve_answer *answers)
 }
 
 static bool
-decides_any(const struct trip *t, const struct reserve_answer *answers)
+decides_any(const struct reserve_answers *answers)
 {
-	for (size_t i = 0; answers != NULL && i < t->count; i++)
-		if (answers[i].state == RESERVE_DECIDED)
+	for (size_t i = 0; answers != NULL && i < answers->count; i++)
+		if (answers->answer[i].state == RESERVE_DECIDED)
 			return true;
 	return false;
 }
@@ -320,19 +361,20 @@ decides_any(const struct trip *t, const struct reserve_answer *answers)
  * replicas are asked once, then it is time to pause. */
 bool
 errands_return(
-    struct errands *e, uint64_t now, struct trip *t, const struct reserve_answer *answers)
+    struct errands *e, uint64_t now, struct trip *t, const struct reserve_answers *answers)
 {
 	t->ended = 0;
-	if (!decides_any(t, answers) && ++t->asked < e->catalogs) {
+	if (!decides_any(answers) && ++t->asked < e->catalogs) {
 		t->catalog = (t->catalog + 1) % e->catalogs;
 		return false;
 	}
 	unload(e, t, answers);
-	if (t->ended == t->count)
+	bool all = t->ended == t->request.count;
+	if (all)
 		e->decided_at = now;
 	else
 		pause_trips(e, now);
-	errands_heard(e, t->ended > 0 ? t->catalog : e->leader, t->ended == t->count);
+	errands_heard(e, t->ended > 0 ? t->catalog : e->leader, all);
 	return true;
 }
 
@@ -341,6 +383,7 @@ errands_ended(struct errands *e, uint64_t now, struct hand *h, enum core_result 
     const uint8_t *answer, size_t len)
 {
 	if (result == CORE_DECIDED || result == CORE_REPLAYED) {
+		order_free(&h->order);
 		decode(answer, len, &h->order);
 		e->stats.ended++;
 		if (result == CORE_DECIDED)

@@ -44,7 +44,7 @@ struct buyer {
 	char trace[TRACE_SIZE]; /* of the request; "": none */
 	/* once told: */
 	enum courier_result result;
-	struct order order; /* DONE, PENDING */
+	struct order order; /* DONE, PENDING; to be freed, whatever the result */
 	bool replayed;      /* DONE: an earlier request began it */
 	struct buyer *next;
 };
@@ -62,9 +62,10 @@ struct buyer *errands_told(struct errands *e);
 /* ---- Buying ---- */
 
 /*
- * `wanted`: id, book_id, quantity, fingerprint. The same id again is the same order, and its buyer
- * waits for the same end. Returns the hand of an order that is to begin: errands_op_begin, after
- * errands_writable was true, or the log may hold it; or errands_drop. NULL: nothing to do.
+ * `wanted` (stays the caller's): id, lines, fingerprint. The same id again is the same order, and
+ * its buyer waits for the same end. Returns the hand of an order that is to begin:
+ * errands_op_begin, after errands_writable was true, or the log may hold it; or errands_drop. NULL:
+ * nothing to do.
  */
 struct hand *errands_buy(struct errands *e, const struct order *wanted, struct buyer *buyer);
 struct op *errands_op_begin(struct hand *h);
@@ -78,21 +79,21 @@ struct trip {
 	unsigned catalog;       /* whom to ask */
 	unsigned asked;         /* how many were asked before */
 	char trace[TRACE_SIZE]; /* of the first buyer who has one, for the calls of the trip */
-	size_t count, ended;
-	struct hand *hands[RESERVE_MAX];
-	struct reserve_item items[RESERVE_MAX];
+	struct reserve_request request;
+	struct hand *hands[RESERVE_MAX]; /* of the request's items */
+	size_t ended;
 	struct op *ops[RESERVE_MAX]; /* ORDER_END of ends[i] */
 	void *ends[RESERVE_MAX];
 };
 
 /* When errands_set_out has something to take along; UINT64_MAX: not before another call. */
 uint64_t errands_trip_at(const struct errands *e);
-/* False: not now. True: t->items of the first t->count are to be asked of t->catalog. */
+/* False: not now. True: t->request is to be asked of t->catalog. */
 bool errands_set_out(struct errands *e, uint64_t now, struct trip *t);
-/* `answers`: as many as items; NULL: none came, or none that counts. False: ask t->catalog now,
- * which is another one. True: the trip is over, t->ops are to be submitted. */
+/* `answers`: as many as the request has items; NULL: none came, or none that counts. False: ask
+ * t->catalog now, which is another one. True: the trip is over, t->ops are to be submitted. */
 bool errands_return(
-    struct errands *e, uint64_t now, struct trip *t, const struct reserve_answer *answers);
+    struct errands *e, uint64_t now, struct trip *t, const struct reserve_answers *answers);
 void errands_ended(struct errands *e, uint64_t now, struct hand *h, enum core_result result,
     const uint8_t *answer, size_t len);
 

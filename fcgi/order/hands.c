@@ -17,6 +17,7 @@ hands_destroy(struct hands *t)
 	for (size_t i = 0; i < HANDS_BUCKETS; i++) {
 		for (struct hand *h = t->buckets[i], *next; h != NULL; h = next) {
 			next = h->next_in_bucket;
+			order_free(&h->order);
 			free(h);
 		}
 	}
@@ -48,7 +49,7 @@ hands_add(struct hands *t, const struct order *order)
 	if (t->count == HANDS_MAX)
 		return NULL;
 	struct hand *h = xcalloc(1, sizeof(*h));
-	h->order = *order;
+	order_copy(&h->order, order);
 	*find_link(t, &order->id) = h;
 	t->count++;
 	return h;
@@ -59,6 +60,7 @@ hands_remove(struct hands *t, struct hand *h)
 {
 	*find_link(t, &h->order.id) = h->next_in_bucket;
 	t->count--;
+	order_free(&h->order);
 	free(h);
 }
 

@@ -23,7 +23,7 @@ struct hand {
 	void *owner; /* the driver's: whom callbacks belong to */
 	enum hand_state state;
 	struct buyer *buyer; /* who waits; NULL: nobody does */
-	struct order order;  /* as far as known; id, book_id, quantity, fingerprint always */
+	struct order order;  /* as far as known; id, lines, fingerprint always */
 	bool replayed;
 	struct hand *next_in_bucket, *next_in_queue;
 };
@@ -39,7 +39,7 @@ struct hands {
 void hands_init(struct hands *t);
 void hands_destroy(struct hands *t); /* frees those left */
 struct hand *hands_find(struct hands *t, const struct uuid *id);
-/* NULL: all hands are full. The id must not be in the table. */
+/* With a copy of the order. NULL: all hands are full. The id must not be in the table. */
 struct hand *hands_add(struct hands *t, const struct order *order);
 void hands_remove(struct hands *t, struct hand *h); /* and free it; not while it is queued */
 void hands_each(struct hands *t, void (*visit)(void *arg, struct hand *h), void *arg);

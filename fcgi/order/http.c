@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fcgi/base/failpoint.h"
+#include "fcgi/base/hash.h"
 #include "fcgi/base/xalloc.h"
 #include "fcgi/order/bodies.h"
 #include "fcgi/order/courier.h"
@@ -17,6 +18,7 @@
 #include "fcgi/writes.h"
 
 #define BODY_SMALL 1024
+#define BODY_CART 4096
 #define LOCATION_BYTES 64
 #define PLACE_BYTES 64 /* "<milliseconds>-<order id>" */
 
@@ -29,87 +31,127 @@ static const char *const reason_names[] = {[ORDER_NO_REASON] = "",
     [ORDER_SOLD_OUT] = "sold-out",
     [ORDER_INSUFFICIENT] = "insufficient-stock"};
 
-/* What is not known before the order is confirmed is null. */
+/* The members of a line. What is not known before the order is confirmed is null. */
 static void
-write_order(struct jsonw *w, const char *key, const struct call *c, const struct order *o)
+write_line(struct jsonw *w, const struct order *o, const struct order_line *line)
+{
+	jsonw_int(w, "book_id", (int64_t)line->book_id);
+	if (o->status == ORDER_CONFIRMED) {
+		jsonw_text(w, "title", line->title);
+		jsonw_cents(w, "price", line->price);
+		jsonw_int(w, "quantity", line->quantity);
+		jsonw_cents(w, "total", line->price * line->quantity);
+	} else {
+		jsonw_null(w, "title");
+		jsonw_null(w, "price");
+		jsonw_int(w, "quantity", line->quantity);
+		jsonw_null(w, "total");
+	}
+}
+
+static void
+write_lines(struct jsonw *w, const struct order *o)
+{
+	jsonw_open(w, "lines", '[');
+	for (size_t i = 0; i < order_lines(o); i++) {
+		jsonw_open(w, NULL, '{');
+		write_line(w, o, order_line(o, i));
+		jsonw_close(w);
+	}
+	jsonw_close(w);
+}
+
+enum form {
+	FLAT,  /* POST /buy/{id}: the only line's members, as since before there were carts */
+	LINES, /* the lines; the only one's members, too */
+};
+
+static void
+write_order(
+    struct jsonw *w, const char *key, const struct call *c, const struct order *o, enum form form)
 {
 	char id[UUID_TEXT], created[TEXT_TIME];
 	uuid_print(&o->id, id);
 	text_time(o->created_ms, created);
 	jsonw_open(w, key, '{');
 	jsonw_text(w, "order_id", id);
-	jsonw_int(w, "book_id", o->book_id);
-	if (o->status == ORDER_CONFIRMED) {
-		jsonw_text(w, "title", o->title);
-		jsonw_cents(w, "price", o->price);
-		jsonw_int(w, "quantity", o->quantity);
-		jsonw_cents(w, "total", o->price * o->quantity);
-	} else {
-		jsonw_null(w, "title");
-		jsonw_null(w, "price");
-		jsonw_int(w, "quantity", o->quantity);
+	if (order_lines(o) == 1)
+		write_line(w, o, &o->line);
+	else if (o->status == ORDER_CONFIRMED)
+		jsonw_cents(w, "total", order_total(o));
+	else
 		jsonw_null(w, "total");
-	}
+	if (form == LINES)
+		write_lines(w, o);
 	jsonw_text(w, "currency", c->worker->settings->currency);
 	jsonw_text(w, "status", status_names[o->status]);
 	if (o->status == ORDER_REJECTED)
 		jsonw_text(w, "reason", reason_names[o->reason]);
+	if (o->status == ORDER_REJECTED && form == LINES)
+		jsonw_int(w, "refused_book_id", (int64_t)o->refused);
 	jsonw_text(w, "created_at", created);
 	jsonw_close(w);
 }
 
 static void
-answer_order(struct call *c, const char *message, const struct order *o)
+answer_order(struct call *c, const char *message, const struct order *o, enum form form)
 {
 	struct jsonw w = response_success(c->r, message);
-	write_order(&w, "data", c, o);
+	write_order(&w, "data", c, o, form);
 	jsonw_close(&w);
 }
 
-/* ---- POST /buy/{id} ---- */
+/* ---- POST /buy/{id}, POST /orders ---- */
 
 static void
-answer_rejected(struct call *c, const struct order *o)
+answer_rejected(struct call *c, const struct order *o, enum form form)
 {
+	struct jsonw w;
 	switch (o->reason) {
 	case ORDER_NO_BOOK:
-		problem(c->r, c->q, PROBLEM_NOT_FOUND, "There is no book %" PRIu64 ".", o->book_id);
+		w = problem_open(
+		    c->r, c->q, PROBLEM_NOT_FOUND, "There is no book %" PRIu64 ".", o->refused);
 		break;
 	case ORDER_SOLD_OUT:
-		problem_stock(
-		    c->r, c->q, PROBLEM_SOLD_OUT, 0, "Book %" PRIu64 " is sold out.", o->book_id);
+		w = problem_open(
+		    c->r, c->q, PROBLEM_SOLD_OUT, "Book %" PRIu64 " is sold out.", o->refused);
 		break;
 	default:
-		problem_stock(c->r, c->q, PROBLEM_INSUFFICIENT_STOCK, o->available,
+		w = problem_open(c->r, c->q, PROBLEM_INSUFFICIENT_STOCK,
 		    "Only %" PRId64 " copies of book %" PRIu64 " are left.", o->available,
-		    o->book_id);
+		    o->refused);
 	}
+	if (form == LINES)
+		jsonw_int(&w, "book_id", (int64_t)o->refused);
+	if (o->reason != ORDER_NO_BOOK)
+		jsonw_int(&w, "available", o->available);
+	jsonw_close(&w);
 }
 
 static void
-answer_pending(struct call *c, const struct order *o)
+answer_pending(struct call *c, const struct order *o, enum form form)
 {
 	char id[UUID_TEXT], location[LOCATION_BYTES];
 	uuid_print(&o->id, id);
 	snprintf(location, sizeof(location), "/orders/%s", id);
 	response_header(c->r, "Location", location);
 	c->r->status = 202;
-	answer_order(c, "The order was taken; its outcome comes later.", o);
+	answer_order(c, "The order was taken; its outcome comes later.", o, form);
 }
 
 static void
-answer_buy(struct call *c, enum courier_result result, const struct order *o)
+answer_buy(struct call *c, enum courier_result result, const struct order *o, enum form form)
 {
 	switch (result) {
 	case COURIER_DONE:
 		write_decided(c);
 		if (o->status == ORDER_CONFIRMED)
-			answer_order(c, "Thank you for your purchase.", o);
+			answer_order(c, "Thank you for your purchase.", o, form);
 		else
-			answer_rejected(c, o);
+			answer_rejected(c, o, form);
 		break;
 	case COURIER_PENDING:
-		answer_pending(c, o);
+		answer_pending(c, o, form);
 		break;
 	case COURIER_KEY_REUSED:
 		write_key_reused(c);
@@ -150,17 +192,19 @@ struct waiting {
 	struct purchase purchase;
 	struct call call;
 	bool keep; /* the client can repeat it */
+	enum form form;
 };
 
 static void
 answer_waiting(struct call *c)
 {
 	struct waiting *w = (struct waiting *)((char *)c - offsetof(struct waiting, call));
-	const struct buyer *b = &w->purchase.buyer;
+	struct buyer *b = &w->purchase.buyer;
 	failpoint("told");
 	if (b->result == COURIER_DONE && b->replayed && w->keep)
 		write_replayed(c);
-	answer_buy(c, b->result, &b->order);
+	answer_buy(c, b->result, &b->order, w->form);
+	order_free(&b->order);
 	free(w);
 }
 
@@ -172,23 +216,61 @@ resume(struct purchase *p)
 }
 
 static void
+buy(struct call *c, const struct write_op *op, struct order *wanted, enum form form)
+{
+	struct courier *courier = c->worker->courier;
+	struct waiting *w = xmalloc(sizeof(*w));
+	wanted->id = op->id;
+	wanted->fingerprint = op->fingerprint;
+	w->purchase.told = resume;
+	w->keep = op->keep;
+	w->form = form;
+	call_keep(c, &w->call);
+	courier_buy(courier, wanted, &w->purchase);
+}
+
+static void
 post_buy(struct call *c)
 {
-	uint32_t quantity;
+	struct order wanted = {.line.book_id = c->id};
 	const char *why = NULL;
 	struct uuid space;
-	if (!body_check(c, body_buy(c->q->body, c->q->body_len, &quantity, &why), &why) ||
+	if (!body_check(
+		c, body_buy(c->q->body, c->q->body_len, &wanted.line.quantity, &why), &why) ||
 	    !find_space(c, &space))
 		return;
-	struct write_op op =
-	    write_identify(c, &space, "POST /buy/%" PRIu64 " %" PRIu32, c->id, quantity);
-	struct waiting *w = xmalloc(sizeof(*w));
-	w->purchase.told = resume;
-	w->keep = op.keep;
-	uint64_t book = c->id;
-	struct courier *courier = c->worker->courier;
-	call_keep(c, &w->call);
-	courier_buy(courier, &op.id, op.fingerprint, book, quantity, &w->purchase);
+	struct write_op op = write_identify(
+	    c, &space, "POST /buy/%" PRIu64 " %" PRIu32, c->id, wanted.line.quantity);
+	buy(c, &op, &wanted, FLAT);
+}
+
+/* The fingerprint is that of the lines in their order, however the body was written. */
+static uint64_t
+hash_lines(const struct order *o)
+{
+	uint64_t numbers[2 * ORDER_LINES_MAX];
+	size_t count = order_lines(o);
+	for (size_t i = 0; i < count; i++) {
+		numbers[2 * i] = order_line(o, i)->book_id;
+		numbers[2 * i + 1] = order_line(o, i)->quantity;
+	}
+	return hash64(numbers, 2 * count * sizeof(numbers[0]));
+}
+
+static void
+post_order(struct call *c)
+{
+	struct order wanted;
+	const char *why = NULL;
+	struct uuid space;
+	if (!body_check(c, body_cart(c->q->body, c->q->body_len, &wanted, &why), &why))
+		return;
+	if (find_space(c, &space)) {
+		struct write_op op =
+		    write_identify(c, &space, "POST /orders %016" PRIx64, hash_lines(&wanted));
+		buy(c, &op, &wanted, LINES);
+	}
+	order_free(&wanted);
 }
 
 /* ---- GET /orders/{order} ---- */
@@ -203,9 +285,11 @@ get_order(struct call *c)
 	bool found = order_get(read_view(c), &c->order, &o);
 	read_end(c);
 	if (found)
-		answer_order(c, NULL, &o);
+		answer_order(c, NULL, &o, LINES);
 	else
 		problem(c->r, c->q, PROBLEM_NOT_FOUND, "There is no such order.");
+	if (found)
+		order_free(&o);
 }
 
 /* ---- GET /orders, GET /peer/orders ---- */
@@ -227,7 +311,7 @@ page_order(void *arg, const struct order *o)
 	if (p->more)
 		return false;
 	p->left--;
-	write_order(&p->w, NULL, p->call, o);
+	write_order(&p->w, NULL, p->call, o, LINES);
 	uuid_print(&o->id, id);
 	snprintf(p->next, sizeof(p->next), "%" PRIu64 "-%s", o->created_ms, id);
 	return true;
@@ -293,6 +377,7 @@ get_peer_orders(struct call *c)
 const struct route order_routes[] = {
     {METHOD_POST, "/buy/{id}", NULL, BODY_SMALL, ROUTE_WRITE | ROUTE_KEYED, post_buy},
     {METHOD_GET, "/orders/{order}", NULL, 0, ROUTE_ETAG, get_order},
+    {METHOD_POST, "/orders", NULL, BODY_CART, ROUTE_WRITE | ROUTE_KEYED, post_order},
     {METHOD_GET, "/orders", "limit after", 0, ROUTE_ADMIN, get_orders},
     {0},
 };

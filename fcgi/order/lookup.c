@@ -52,7 +52,9 @@ list_row(void *arg, const uint8_t *key, size_t key_len, const uint8_t *value, si
 	memcpy(id.bytes, key + key_len - sizeof(id.bytes), sizeof(id.bytes));
 	if (!order_get(l->view, &id, &l->order))
 		log_fatal("order: a list names an order that does not exist");
-	return l->visit(l->arg, &l->order);
+	bool more = l->visit(l->arg, &l->order);
+	order_free(&l->order);
+	return more;
 }
 
 void

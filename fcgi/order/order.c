@@ -12,6 +12,64 @@
 const char *const order_tables[] = {"order", "order_time", "pending", "setting"};
 const unsigned order_table_count = TABLE_COUNT;
 
+/* ---- Lines ---- */
+
+size_t
+order_lines(const struct order *o)
+{
+	return 1 + o->more_count;
+}
+
+const struct order_line *
+order_line(const struct order *o, size_t i)
+{
+	return i == 0 ? &o->line : &o->more[i - 1];
+}
+
+/* The second line makes room for all there can be. */
+struct order_line *
+order_set_line(struct order *o, size_t i)
+{
+	if (i == 0)
+		return &o->line;
+	if (i >= ORDER_LINES_MAX)
+		return NULL;
+	if (o->more == NULL)
+		o->more = xcalloc(ORDER_LINES_MAX - 1, sizeof(*o->more));
+	if (i > o->more_count)
+		o->more_count = (uint32_t)i;
+	return &o->more[i - 1];
+}
+
+int64_t
+order_total(const struct order *o)
+{
+	int64_t total = 0;
+	for (size_t i = 0; i < order_lines(o); i++)
+		total += order_line(o, i)->price * order_line(o, i)->quantity;
+	return total;
+}
+
+void
+order_copy(struct order *to, const struct order *from)
+{
+	*to = *from;
+	if (from->more_count == 0) {
+		to->more = NULL;
+		return;
+	}
+	to->more = xcalloc(ORDER_LINES_MAX - 1, sizeof(*to->more));
+	memcpy(to->more, from->more, from->more_count * sizeof(*to->more));
+}
+
+void
+order_free(struct order *o)
+{
+	free(o->more);
+	o->more = NULL;
+	o->more_count = 0;
+}
+
 /* ---- Keys, operations, answers ---- */
 
 uint64_t
@@ -41,11 +99,13 @@ order_op_seed(struct buf *args, const struct uuid *name_space)
 }
 
 void
-order_op_begin(struct buf *args, uint64_t fingerprint, uint64_t book_id, uint32_t quantity)
+order_op_begin(struct buf *args, const struct order *wanted)
 {
-	buf_u64(args, fingerprint);
-	buf_u64(args, book_id);
-	buf_u32(args, quantity);
+	buf_u64(args, wanted->fingerprint);
+	for (size_t i = 0; i < order_lines(wanted); i++) {
+		buf_u64(args, order_line(wanted, i)->book_id);
+		buf_u32(args, order_line(wanted, i)->quantity);
+	}
 }
 
 void
@@ -125,10 +185,12 @@ order_decided(void *machine, const struct op *op, struct buf *answer)
 	case ORDER_END:
 		decode_end(op, &end);
 		decided = order_get(m->tables, &end.id, &o) && o.status != ORDER_PENDING;
+		order_free(&end);
 		break;
 	}
 	if (decided)
 		order_encode(answer, &o);
+	order_free(&o);
 	return decided;
 }
 
@@ -156,22 +218,51 @@ seed(const struct view *v, const struct op *op, struct outcome *out)
 }
 
 static void
+decode_begin(const struct op *op, struct order *o)
+{
+	struct cur c = cur_make(op->args.data, op->args.len);
+	size_t i = 0;
+	o->fingerprint = cur_u64(&c);
+	do {
+		struct order_line *line = order_set_line(o, i++);
+		if (line == NULL)
+			malformed(op);
+		line->book_id = cur_u64(&c);
+		line->quantity = cur_u32(&c);
+	} while (cur_ok(&c) && !cur_end(&c));
+	if (!cur_ok(&c))
+		malformed(op);
+}
+
+static void
 begin(const struct view *v, const struct op *op, uint64_t time_ms, struct outcome *out,
     struct order *o)
 {
-	struct cur c = cur_make(op->args.data, op->args.len);
-	struct order fresh = {.id = op->id, .created_ms = time_ms, .fingerprint = cur_u64(&c)};
-	fresh.book_id = cur_u64(&c);
-	fresh.quantity = cur_u32(&c);
-	if (!cur_end(&c))
-		malformed(op);
 	if (order_get(v, &op->id, o))
 		return;
-	*o = fresh;
+	o->id = op->id;
+	o->created_ms = time_ms;
+	decode_begin(op, o);
 	put_order(out, o);
 	struct time_key key = order_time_key(o->created_ms, &o->id);
 	effect_put(&out->effects, TABLE_ORDER_TIME, key.bytes, sizeof(key.bytes), NULL, 0);
 	effect_put(&out->effects, TABLE_PENDING, o->id.bytes, sizeof(o->id.bytes), NULL, 0);
+}
+
+static void
+apply_end(const struct op *op, const struct order *end, struct order *o)
+{
+	if (order_lines(end) != order_lines(o))
+		malformed(op);
+	o->status = end->status;
+	o->reason = end->reason;
+	o->refused = end->refused;
+	o->available = end->available;
+	for (size_t i = 0; i < order_lines(o); i++) {
+		struct order_line *line = order_set_line(o, i);
+		line->price = order_line(end, i)->price;
+		memcpy(line->title, order_line(end, i)->title, sizeof(line->title));
+	}
 }
 
 static void
@@ -181,17 +272,12 @@ finish(const struct view *v, const struct op *op, struct outcome *out, struct or
 	decode_end(op, &end);
 	if (!order_get(v, &end.id, o)) {
 		o->id = end.id;
-		return;
+	} else if (o->status == ORDER_PENDING) {
+		apply_end(op, &end, o);
+		put_order(out, o);
+		effect_delete(&out->effects, TABLE_PENDING, o->id.bytes, sizeof(o->id.bytes));
 	}
-	if (o->status != ORDER_PENDING)
-		return;
-	o->status = end.status;
-	o->reason = end.reason;
-	o->available = end.available;
-	o->price = end.price;
-	memcpy(o->title, end.title, sizeof(o->title));
-	put_order(out, o);
-	effect_delete(&out->effects, TABLE_PENDING, o->id.bytes, sizeof(o->id.bytes));
+	order_free(&end);
 }
 
 void
@@ -215,4 +301,5 @@ order_execute(void *machine, const struct op *op, uint64_t time_ms, struct outco
 	}
 	overlay_add(m->overlay, &out->effects);
 	order_encode(&out->answer, &o);
+	order_free(&o);
 }

@@ -19,7 +19,9 @@ struct time_key {
 };
 struct time_key order_time_key(uint64_t created_ms, const struct uuid *id);
 
-/* A whole order: a row, an answer, the argument of ORDER_END. */
+/* A whole order: a row, an answer, the argument of ORDER_END. One line makes version 1, as every
+ * order was before there were carts; more make version 2. The decoded order is to be freed, unless
+ * it is none (false). */
 void order_encode(struct buf *out, const struct order *o);
 bool order_decode(struct cur *c, struct order *out);
 

@@ -37,6 +37,7 @@
 #define PLANT_ARG_PLANT_DEDUP 0   /* operation ids are not looked up */
 #define PLANT_ARG_PLANT_FLUSH 0   /* a backup answers before its log is on disk */
 #define PLANT_ARG_PLANT_SWEEP 0   /* nobody looks for orders that were left PENDING */
+#define PLANT_ARG_PLANT_CART 0    /* what a cart asks for is taken until a book is refused */
 #define PLANT_ARG_PLANT_REFUSAL 0 /* an order that the catalog could not decide is rejected */
 
 #endif

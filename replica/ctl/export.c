@@ -45,15 +45,31 @@ write_field(struct buf *out, const json_t *value)
 		buf_printf(out, "%.2f", json_real_value(value));
 }
 
+/* What the row itself does not have, its owner does. */
+static void
+write_csv_row(struct export *e, const json_t *row, const json_t *owner)
+{
+	for (const char *const *column = e->table->columns; *column != NULL; column++) {
+		const json_t *value = json_object_get(row, *column);
+		if (column != e->table->columns)
+			buf_u8(&e->line, ',');
+		write_field(&e->line, value != NULL ? value : json_object_get(owner, *column));
+	}
+	buf_add(&e->line, "\r\n", 2);
+}
+
+/* An order has a row for each of its lines. */
 static void
 write_csv(struct export *e, const json_t *row)
 {
-	for (const char *const *column = e->table->columns; *column != NULL; column++) {
-		if (column != e->table->columns)
-			buf_u8(&e->line, ',');
-		write_field(&e->line, json_object_get(row, *column));
+	const json_t *lines = json_object_get(row, "lines"), *line;
+	size_t i;
+	if (lines == NULL)
+		write_csv_row(e, row, NULL);
+	json_array_foreach(lines, i, line)
+	{
+		write_csv_row(e, line, row);
 	}
-	buf_add(&e->line, "\r\n", 2);
 }
 
 static void

@@ -25,17 +25,17 @@ ledger_add_book(struct ledger *l, const struct ledger_book *book)
 }
 
 void
-ledger_add_order(struct ledger *l, const struct ledger_order *order)
+ledger_add_order(struct ledger *l, const struct ledger_line *line)
 {
 	l->orders = grown(l->orders, l->order_count, sizeof(*l->orders));
-	l->orders[l->order_count++] = *order;
+	l->orders[l->order_count++] = *line;
 }
 
 void
-ledger_add_reservation(struct ledger *l, const struct ledger_order *reservation)
+ledger_add_reservation(struct ledger *l, const struct ledger_line *line)
 {
 	l->reservations = grown(l->reservations, l->reservation_count, sizeof(*l->reservations));
-	l->reservations[l->reservation_count++] = *reservation;
+	l->reservations[l->reservation_count++] = *line;
 }
 
 void
@@ -74,10 +74,11 @@ compare_books(const void *a, const void *b)
 }
 
 static int
-compare_orders(const void *a, const void *b)
+compare_lines(const void *a, const void *b)
 {
-	const struct ledger_order *x = a, *y = b;
-	return memcmp(x->id.bytes, y->id.bytes, sizeof(x->id.bytes));
+	const struct ledger_line *x = a, *y = b;
+	int order = memcmp(x->id.bytes, y->id.bytes, sizeof(x->id.bytes));
+	return order != 0 ? order : x->book < y->book ? -1 : x->book > y->book;
 }
 
 static void
@@ -86,20 +87,17 @@ sort(struct ledger *l)
 	if (l->book_count > 0)
 		qsort(l->books, l->book_count, sizeof(*l->books), compare_books);
 	if (l->order_count > 0)
-		qsort(l->orders, l->order_count, sizeof(*l->orders), compare_orders);
+		qsort(l->orders, l->order_count, sizeof(*l->orders), compare_lines);
 	if (l->reservation_count > 0)
-		qsort(l->reservations, l->reservation_count, sizeof(*l->reservations),
-		    compare_orders);
+		qsort(
+		    l->reservations, l->reservation_count, sizeof(*l->reservations), compare_lines);
 }
 
-/* An order by itself. */
+/* A line of an order by itself. */
 static void
-count_order(struct check *c, const struct ledger_order *order, const char *id)
+count_sold(struct check *c, const struct ledger_line *order, const char *id)
 {
 	struct ledger *l = c->ledger;
-	c->totals->pending += order->state == LEDGER_PENDING;
-	c->totals->confirmed += order->state == LEDGER_CONFIRMED;
-	c->totals->rejected += order->state == LEDGER_REJECTED;
 	if (order->state != LEDGER_CONFIRMED)
 		return;
 	struct ledger_book key = {.id = order->book}, *book = NULL;
@@ -112,37 +110,57 @@ count_order(struct check *c, const struct ledger_order *order, const char *id)
 		book->sold += order->quantity;
 }
 
-/* An order and what the catalog stored about it; one of them may be NULL. */
+/* A line of an order and what the catalog stored about it; one of them may be NULL. */
 static void
-check_pair(struct check *c, const struct ledger_order *order, const struct ledger_order *stored)
+check_pair(struct check *c, const struct ledger_line *order, const struct ledger_line *stored)
 {
 	char id[UUID_TEXT];
 	uuid_print(order != NULL ? &order->id : &stored->id, id);
 	if (order != NULL)
-		count_order(c, order, id);
+		count_sold(c, order, id);
 	bool reserved = stored != NULL && stored->state == LEDGER_CONFIRMED;
 	if (order == NULL) {
-		mismatch(c, "reservation %s has no order", id);
+		mismatch(c, "reservation %s of book %" PRIu64 " has no order", id, stored->book);
 	} else if (order->state == LEDGER_CONFIRMED && !reserved) {
 		mismatch(c, "order %s is confirmed without a reservation", id);
 	} else if (order->state == LEDGER_REJECTED && reserved) {
 		mismatch(c, "order %s is rejected, but its copies are reserved", id);
-	} else if (stored != NULL &&
-		   (order->book != stored->book || order->quantity != stored->quantity)) {
-		mismatch(c, "order %s and its reservation differ in book or quantity", id);
+	} else if (stored != NULL && order->quantity != stored->quantity) {
+		mismatch(c, "order %s and its reservation differ in quantity", id);
 	}
 }
 
-/* Both lists side by side, by ascending id. */
+/* Whether line i begins another order than the one before it. */
+static bool
+begins(const struct ledger_line *lines, size_t i)
+{
+	return i == 0 || !uuid_equal(&lines[i].id, &lines[i - 1].id);
+}
+
+static void
+count_orders(struct check *c)
+{
+	const struct ledger *l = c->ledger;
+	for (size_t i = 0; i < l->order_count; i++) {
+		if (!begins(l->orders, i))
+			continue;
+		c->totals->pending += l->orders[i].state == LEDGER_PENDING;
+		c->totals->confirmed += l->orders[i].state == LEDGER_CONFIRMED;
+		c->totals->rejected += l->orders[i].state == LEDGER_REJECTED;
+	}
+	for (size_t i = 0; i < l->reservation_count; i++)
+		c->totals->reservations += begins(l->reservations, i);
+}
+
+/* Both lists side by side, by ascending id and book. */
 static void
 check_orders(struct check *c)
 {
 	const struct ledger *l = c->ledger;
 	for (size_t i = 0, j = 0; i < l->order_count || j < l->reservation_count;) {
-		const struct ledger_order *a = i < l->order_count ? &l->orders[i] : NULL;
-		const struct ledger_order *b =
-		    j < l->reservation_count ? &l->reservations[j] : NULL;
-		int order = a == NULL ? 1 : b == NULL ? -1 : compare_orders(a, b);
+		const struct ledger_line *a = i < l->order_count ? &l->orders[i] : NULL;
+		const struct ledger_line *b = j < l->reservation_count ? &l->reservations[j] : NULL;
+		int order = a == NULL ? 1 : b == NULL ? -1 : compare_lines(a, b);
 		check_pair(c, order <= 0 ? a : NULL, order >= 0 ? b : NULL);
 		i += order <= 0;
 		j += order >= 0;
@@ -175,6 +193,7 @@ ledger_check(struct ledger *l, struct ledger_totals *out, void (*tell)(const cha
 	for (size_t i = 0; i < l->book_count; i++)
 		l->books[i].sold = 0;
 	sort(l);
+	count_orders(&c);
 	check_orders(&c);
 	check_books(&c);
 }

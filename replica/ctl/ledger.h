@@ -19,9 +19,10 @@ struct ledger_book {
 
 enum ledger_state { LEDGER_PENDING, LEDGER_CONFIRMED, LEDGER_REJECTED };
 
-/* An order, or what the catalog stored about one (CONFIRMED: copies given, REJECTED: refused). */
-struct ledger_order {
-	struct uuid id;
+/* A line of an order, or what the catalog stored about one (CONFIRMED: copies given, REJECTED:
+ * refused, which is the same for all lines). No two of an order are of the same book. */
+struct ledger_line {
+	struct uuid id; /* the order's */
 	uint64_t book;
 	int64_t quantity;
 	enum ledger_state state;
@@ -30,25 +31,27 @@ struct ledger_order {
 /* Each list may be added to in any order; ledger_check sorts them. */
 struct ledger {
 	struct ledger_book *books;
-	struct ledger_order *orders, *reservations;
-	size_t book_count, order_count, reservation_count;
+	struct ledger_line *orders, *reservations;
+	size_t book_count, order_count, reservation_count; /* of books, lines, lines */
 };
 
 void ledger_add_book(struct ledger *l, const struct ledger_book *book);
-void ledger_add_order(struct ledger *l, const struct ledger_order *order);
-void ledger_add_reservation(struct ledger *l, const struct ledger_order *reservation);
+void ledger_add_order(struct ledger *l, const struct ledger_line *line);
+void ledger_add_reservation(struct ledger *l, const struct ledger_line *line);
 void ledger_clear(struct ledger *l); /* leaves an empty ledger */
 
 struct ledger_totals {
-	int64_t stock, sold, stocked; /* copies */
-	size_t pending, confirmed, rejected;
+	int64_t stock, sold, stocked;        /* copies */
+	size_t pending, confirmed, rejected; /* orders */
+	size_t reservations;                 /* and refusals */
 	size_t mismatches;
 };
 
 /*
  * Stock and sold copies of every book make what was stocked, and no stock is below 0; every
- * confirmed order has its reservation, of the same book and quantity, no other order has one, and
- * no reservation is without order. `tell` gets a sentence for each mismatch.
+ * line of a confirmed order is reserved in the same quantity, none of another order is, and nothing
+ * is reserved, or refused, without an order that asks for it. `tell` gets a sentence for each
+ * mismatch.
  */
 void ledger_check(struct ledger *l, struct ledger_totals *out, void (*tell)(const char *sentence));
 

@@ -42,36 +42,38 @@ take_book(void *arg, json_t *row)
 	return true;
 }
 
-static struct ledger_order
-read_order(const json_t *row)
+static void
+take_lines(struct ledger *l, const json_t *row, enum ledger_state state,
+    void (*add)(struct ledger *l, const struct ledger_line *line))
 {
-	struct ledger_order order = {
-	    .book = (uint64_t)number(row, "book_id"),
-	    .quantity = number(row, "quantity"),
-	};
-	uuid_parse_text(text(row, "order_id"), &order.id);
-	return order;
+	struct ledger_line line = {.state = state};
+	const json_t *lines = json_object_get(row, "lines"), *one;
+	size_t i;
+	uuid_parse_text(text(row, "order_id"), &line.id);
+	json_array_foreach(lines, i, one)
+	{
+		line.book = (uint64_t)number(one, "book_id");
+		line.quantity = number(one, "quantity");
+		add(l, &line);
+	}
 }
 
 static bool
 take_order(void *arg, json_t *row)
 {
-	struct ledger_order order = read_order(row);
 	const char *status = text(row, "status");
-	order.state = strcmp(status, "PENDING") == 0     ? LEDGER_PENDING
-		      : strcmp(status, "CONFIRMED") == 0 ? LEDGER_CONFIRMED
-							 : LEDGER_REJECTED;
-	ledger_add_order(arg, &order);
+	enum ledger_state state = strcmp(status, "PENDING") == 0     ? LEDGER_PENDING
+				  : strcmp(status, "CONFIRMED") == 0 ? LEDGER_CONFIRMED
+								     : LEDGER_REJECTED;
+	take_lines(arg, row, state, ledger_add_order);
 	return true;
 }
 
 static bool
 take_reservation(void *arg, json_t *row)
 {
-	struct ledger_order order = read_order(row);
 	bool given = strcmp(text(row, "result"), "ok") == 0;
-	order.state = given ? LEDGER_CONFIRMED : LEDGER_REJECTED;
-	ledger_add_reservation(arg, &order);
+	take_lines(arg, row, given ? LEDGER_CONFIRMED : LEDGER_REJECTED, ledger_add_reservation);
 	return true;
 }
 
@@ -137,7 +139,7 @@ print_totals(
 	printf("  %-24s %12" PRId64 "\n", "copies in stock", t->stock);
 	printf("  %-24s %12" PRId64 "\n", "copies sold", t->sold);
 	printf("  %-24s %12" PRId64 "\n", "copies stocked", t->stocked);
-	printf("  %-24s %12zu\n", "reservations, refusals", l->reservation_count);
+	printf("  %-24s %12zu\n", "reservations, refusals", t->reservations);
 	printf("  %-24s %12zu\n", "orders confirmed", t->confirmed);
 	printf("  %-24s %12zu\n", "orders rejected", t->rejected);
 	printf("  %-24s %12zu\n", "orders pending", t->pending);

@@ -2,7 +2,9 @@
 SELECT substr(created_at, 1, 10)                                AS day,
        sum(status = 'CONFIRMED')                                AS sold,
        sum(status = 'REJECTED')                                 AS refused,
-       coalesce(sum(s.quantity * s.price), 0) / 100.0           AS revenue
-FROM orders o LEFT JOIN sales s ON s.order_id = o.order_id
+       coalesce(sum(paid), 0) / 100.0                           AS revenue
+FROM orders o LEFT JOIN
+     (SELECT order_id, sum(quantity * price) AS paid FROM sales GROUP BY order_id) s
+     ON s.order_id = o.order_id
 GROUP BY day
 ORDER BY day;

@@ -38,6 +38,24 @@ check_book(const uint8_t *data, size_t size)
 	assert(book_problem(&b) == NULL);
 }
 
+static void
+check_cart(const uint8_t *data, size_t size)
+{
+	struct order o;
+	const char *why = NULL;
+	if (body_cart(data, size, &o, &why) != BODY_FINE) {
+		assert(why != NULL);
+		return;
+	}
+	assert(order_lines(&o) <= ORDER_LINES_MAX);
+	for (size_t i = 0; i < order_lines(&o); i++) {
+		const struct order_line *line = order_line(&o, i);
+		assert(line->book_id >= 1 && line->book_id <= BOOK_ID_MAX);
+		assert(line->quantity >= 1 && line->quantity <= BUY_QUANTITY_MOST);
+	}
+	order_free(&o);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -64,6 +82,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 'c':
 		if (body_invalidation(body, size - 1, &invalidation, &why) == BODY_FINE)
 			assert(invalidation.topic_count <= INVALIDATION_TOPICS);
+		break;
+	case 'o':
+		check_cart(body, size - 1);
 		break;
 	case 'k':
 		check_book(body, size - 1);

@@ -14,26 +14,45 @@ check_same(struct buf *again, const uint8_t *data, size_t size)
 	buf_free(again);
 }
 
+static void
+check_request(const struct reserve_request *r)
+{
+	size_t lines = 0;
+	assert(r->count >= 1 && r->count <= RESERVE_MAX && r->line_count <= RESERVE_LINES_MAX);
+	for (size_t i = 0; i < r->count; i++) {
+		assert(r->item[i].first == lines);
+		assert(reserve_lines_valid(&r->line[lines], r->item[i].count));
+		lines += r->item[i].count;
+	}
+	assert(lines == r->line_count);
+}
+
+static void
+check_answers(const struct reserve_answers *answers)
+{
+	assert(answers->count >= 1 && answers->count <= RESERVE_MAX);
+	for (size_t i = 0; i < answers->count; i++) {
+		const struct reserve_answer *a = &answers->answer[i];
+		assert(a->first + a->says.count <= RESERVE_LINES_MAX);
+		assert(a->says.count <= CATALOG_LINES_MAX);
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct reserve_item items[RESERVE_MAX];
-	static struct reserve_answer answers[RESERVE_MAX];
+	static struct reserve_request request;
+	static struct reserve_answers answers;
 	struct buf again = {0};
 
-	size_t count = reserve_request_decode(data, size, items);
-	assert(count <= RESERVE_MAX);
-	for (size_t i = 0; i < count; i++)
-		assert(items[i].quantity >= 1 && items[i].quantity <= BUY_QUANTITY_MAX);
-	if (count > 0) {
-		reserve_request_encode(&again, items, count);
+	if (reserve_request_decode(data, size, &request)) {
+		check_request(&request);
+		reserve_request_encode(&again, &request);
 		check_same(&again, data, size);
 	}
-
-	count = reserve_answer_decode(data, size, answers);
-	assert(count <= RESERVE_MAX);
-	if (count > 0) {
-		reserve_answer_encode(&again, answers, count);
+	if (reserve_answer_decode(data, size, &answers)) {
+		check_answers(&answers);
+		reserve_answer_encode(&again, &answers);
 		check_same(&again, data, size);
 	}
 	return 0;

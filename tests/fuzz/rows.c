@@ -2,7 +2,7 @@
  * What comes out of a log or table that may be damaged: effects, rows, operations, answers. The
  * first byte says which.
  * fuzzes: fcgi/store/effect.c fcgi/catalog/rows.c fcgi/catalog/index.c fcgi/catalog/operation.c
- * fcgi/base/buf.c
+ * fcgi/catalog/reservation.c fcgi/order/rows.c fcgi/base/buf.c
  */
 #include <string.h>
 
@@ -36,7 +36,8 @@ check_rows(const uint8_t *data, size_t size)
 	struct topic topic;
 	struct stored_answer answer = {0};
 	uint64_t number;
-	uint32_t quantity;
+	struct catalog_line lines[CATALOG_LINES_MAX];
+	size_t count;
 	struct cur c = cur_make(data, size);
 	book_decode(&c, &book);
 	c = cur_make(data, size);
@@ -44,8 +45,8 @@ check_rows(const uint8_t *data, size_t size)
 	c = cur_make(data, size);
 	topic_decode(&c, &topic);
 	c = cur_make(data, size);
-	if (reservation_decode(&c, &number, &quantity, &answer))
-		assert(answer.bytes + answer.len <= data + size);
+	if (reservation_decode(&c, lines, &count, &answer))
+		assert(count <= CATALOG_LINES_MAX && answer.bytes + answer.len <= data + size);
 	c = cur_make(data, size);
 	if (operation_decode(&c, &number, &answer))
 		assert(answer.bytes + answer.len <= data + size);
@@ -73,16 +74,42 @@ check_operation(const uint8_t *data, size_t size)
 	struct request request;
 	struct op op = {.kind = data[0]};
 	buf_add(&op.args, data + 1, size - 1);
-	if (request_decode(&op, &request) == 0)
+	if (request_decode(&op, &request) == 0) {
 		assert(request.books.at <= request.books.end);
+		assert(request.line_count <= CATALOG_LINES_MAX);
+	}
 	buf_free(&op.args);
+}
+
+static void
+check_answer(const uint8_t *data, size_t size)
+{
+	struct catalog_answer answer;
+	struct catalog_reserved says;
+	struct catalog_sold sold[CATALOG_LINES_MAX];
+	catalog_answer_decode(data, size, 1, &answer);
+	if (catalog_reserved_decode(data, size, &says, sold) == 0)
+		assert(says.count <= CATALOG_LINES_MAX);
+}
+
+/* A whole order, written again, is the same bytes. */
+static void
+check_order(const uint8_t *data, size_t size)
+{
+	struct order order;
+	struct buf again = {0};
+	if (order_answer_decode(data, size, &order) != 0)
+		return;
+	assert(order_lines(&order) <= ORDER_LINES_MAX);
+	order_op_end(&again, &order);
+	assert(again.len == size && memcmp(again.data, data, size) == 0);
+	order_free(&order);
+	buf_free(&again);
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct catalog_answer answer;
-	struct order order;
 	if (size < 2)
 		return -1;
 	switch (data[0]) {
@@ -99,8 +126,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_operation(data + 1, size - 1);
 		break;
 	case 'a':
-		catalog_answer_decode(data + 1, size - 1, 1, &answer);
-		order_answer_decode(data + 1, size - 1, &order);
+		check_answer(data + 1, size - 1);
+		check_order(data + 1, size - 1);
 		break;
 	default:
 		return -1;

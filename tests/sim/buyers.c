@@ -105,15 +105,31 @@ buyers_restocked(struct market *m, unsigned restock, enum core_result result)
 
 /* ---- Buying ---- */
 
+/* Half of them are carts: of each book after the first, round the shelf, and at times of one that
+ * there is not. */
+static void
+choose_lines(struct random *r, struct sim_order *o)
+{
+	unsigned books = random_chance(r, 50) ? MARKET_BOOKS + 1 : MARKET_BOOKS;
+	uint64_t first = random_below(r, books);
+	o->lines = random_chance(r, 500) ? (unsigned)random_between(r, 2, MARKET_LINES) : 1;
+	for (unsigned i = 0; i < o->lines; i++)
+		o->line[i] = (struct catalog_line){
+		    1 + (first + i) % books, (uint32_t)random_between(r, 1, 3)};
+	if (o->lines > 1 && random_chance(r, 500)) { /* in the other order */
+		struct catalog_line line = o->line[0];
+		o->line[0] = o->line[o->lines - 1];
+		o->line[o->lines - 1] = line;
+	}
+}
+
 static void
 choose(struct market *m, unsigned who)
 {
 	struct random *r = &m->world[THE_ORDERS]->random;
 	struct sim_order *o = &m->orders[m->order_count];
 	o->id = (struct uuid){{0x0d, (uint8_t)m->order_count}};
-	o->book =
-	    (unsigned)random_between(r, 1, random_chance(r, 50) ? MARKET_BOOKS + 1 : MARKET_BOOKS);
-	o->quantity = (uint32_t)random_between(r, 1, 3);
+	choose_lines(r, o);
 	m->buyers[who].order = (int)m->order_count++;
 	m->buyers[who].quits = random_chance(r, 150);
 }
@@ -169,8 +185,11 @@ call(struct market *m, unsigned who)
 		act_again(m, who, soon(m));
 		return;
 	}
-	struct order wanted = {.id = o->id, .book_id = o->book, .quantity = o->quantity};
-	wanted.fingerprint = order + 1;
+	struct order wanted = {.id = o->id, .fingerprint = order + 1};
+	for (unsigned i = 0; i < o->lines; i++) {
+		order_set_line(&wanted, i)->book_id = o->line[i].book_id;
+		order_set_line(&wanted, i)->quantity = o->line[i].quantity;
+	}
 	*c = (struct buy_call){.used = true, .at = n, .who = who, .order = order};
 	c->waits.deadline = node_now(n) + random_between(&w->random, 200, 6000);
 	o->outstanding++;
@@ -182,6 +201,7 @@ call(struct market *m, unsigned who)
 	struct errands *e = courier_errands(market_process(n)->courier);
 	uint64_t boot = n->boot;
 	struct hand *h = errands_buy(e, &wanted, &c->waits);
+	order_free(&wanted);
 	if (h != NULL)
 		begin(n, e, h);
 	if (n->core != NULL && n->boot == boot)
@@ -218,6 +238,7 @@ react(struct market *m, const struct buy_call *c, enum courier_result result)
 	struct totals *t = m->world[THE_ORDERS]->totals;
 	bool over = result == COURIER_DONE;
 	t->bought += over;
+	t->carts += over && m->orders[c->order].lines > 1;
 	t->bought_later += result == COURIER_PENDING;
 	t->bought_unknown += result == COURIER_UNKNOWN;
 	if (m->buyers[c->who].order != (int)c->order)
@@ -244,6 +265,7 @@ buyers_told(struct market *m, struct buyer *told)
 		c->used = false;
 		m->orders[c->order].outstanding--;
 		ledger_told(m, c);
+		order_free(&b->order);
 		react(m, c, b->result);
 	}
 }

@@ -85,7 +85,7 @@ ask(struct node *n, struct courier *c)
 	market_post(m, TRIP_MS * SIM_MS, late);
 	if (market_lost(m, n, l.to))
 		return;
-	reserve_request_encode(&l.bytes, c->trip.items, c->trip.count);
+	reserve_request_encode(&l.bytes, &c->trip.request);
 	market_post(m, random_below(&w->random, 2ul * w->mood.delay_us), l);
 }
 
@@ -120,11 +120,11 @@ submit_ends(struct node *n, const struct trip *t)
 static void
 come_back(struct node *n, struct courier *c, const struct buf *bytes)
 {
-	struct reserve_answer answers[RESERVE_MAX];
+	static struct reserve_answers answers;
 	struct trip t;
-	bool whole = bytes->len > 0 &&
-		     reserve_answer_decode(bytes->data, bytes->len, answers) == c->trip.count;
-	if (!errands_return(c->errands, node_now(n), &c->trip, whole ? answers : NULL)) {
+	bool whole = bytes->len > 0 && reserve_answer_decode(bytes->data, bytes->len, &answers) &&
+		     answers.count == c->trip.request.count;
+	if (!errands_return(c->errands, node_now(n), &c->trip, whole ? &answers : NULL)) {
 		ask(n, c);
 		return;
 	}

@@ -45,12 +45,30 @@ agree(const struct order *o, const struct reservation *r)
 	    [CATALOG_NO_BOOK] = ORDER_NO_BOOK,
 	    [CATALOG_SOLD_OUT] = ORDER_SOLD_OUT,
 	    [CATALOG_INSUFFICIENT] = ORDER_INSUFFICIENT};
-	if (o->book_id != r->book_id || o->quantity != r->quantity)
-		return false;
-	if (o->status == ORDER_CONFIRMED)
-		return r->result == CATALOG_OK && o->price == r->price;
-	return r->result != CATALOG_OK && r->result <= CATALOG_INSUFFICIENT &&
-	       o->reason == reasons[r->result];
+	enum catalog_result result = r->answer.result;
+	bool sold = o->status == ORDER_CONFIRMED;
+	bool same = order_lines(o) == r->count && sold == (result == CATALOG_OK) &&
+		    result <= CATALOG_INSUFFICIENT;
+	for (size_t i = 0; same && i < r->count; i++) {
+		const struct order_line *line = order_line(o, i);
+		same = line->book_id == r->line[i].book_id &&
+		       line->quantity == r->line[i].quantity &&
+		       (!sold || line->price == r->sold[i].price);
+	}
+	if (!same || sold)
+		return same;
+	return o->reason == reasons[result] && o->available == r->answer.available &&
+	       (r->answer.refused == 0 || o->refused == r->answer.refused);
+}
+
+static bool
+asks_for(const struct order *o, const struct sim_order *wanted)
+{
+	bool same = order_lines(o) == wanted->lines;
+	for (size_t i = 0; same && i < wanted->lines; i++)
+		same = order_line(o, i)->book_id == wanted->line[i].book_id &&
+		       order_line(o, i)->quantity == wanted->line[i].quantity;
+	return same;
 }
 
 /* ---- Entries ---- */
@@ -78,7 +96,7 @@ check_order(struct market *m, const struct entry *e)
 	struct sim_order *o = wanted(m, &now.id);
 	bool was = find_order(m, &now.id, &before);
 	unsigned number = o != NULL ? (unsigned)(o - m->orders) : MARKET_ORDERS;
-	if (o == NULL || now.book_id != o->book || now.quantity != o->quantity)
+	if (o == NULL || !asks_for(&now, o))
 		oracle_fail(w, "order %u is not what was asked for", number);
 	else if (now.status == ORDER_PENDING && was)
 		oracle_fail(w, "order %u begins twice", number);
@@ -90,6 +108,9 @@ check_order(struct market *m, const struct entry *e)
 		oracle_fail(w, "order %u ends before its reservation is committed", number);
 	else if (now.status != ORDER_PENDING && !agree(&now, &r))
 		oracle_fail(w, "order %u ends otherwise than its reservation", number);
+	order_free(&now);
+	if (was)
+		order_free(&before);
 }
 
 struct sums {
@@ -100,12 +121,12 @@ static bool
 add_up(void *arg, const struct reservation *r)
 {
 	struct sums *s = arg;
-	if (r->result == CATALOG_OK && r->book_id <= MARKET_BOOKS)
-		s->sold[r->book_id] += r->quantity;
+	for (size_t i = 0; r->answer.result == CATALOG_OK && i < r->count; i++)
+		s->sold[r->line[i].book_id] += r->line[i].quantity;
 	return true;
 }
 
-/* What was put on the shelves is there or sold. */
+/* What was put on the shelves is there or sold: every line of a reservation or none. */
 static void
 check_stock(struct market *m)
 {
@@ -140,12 +161,13 @@ ledger_told(struct market *m, const struct buy_call *c)
 	struct world *w = m->world[THE_ORDERS];
 	struct sim_order *o = &m->orders[c->order];
 	const struct order *told = &c->waits.order;
-	struct order now;
+	struct order now = {0};
 	bool is = find_order(m, &o->id, &now);
 	switch (c->waits.result) {
 	case COURIER_DONE:
 		if (!is || now.status == ORDER_PENDING || now.status != told->status ||
-		    now.price != told->price || now.reason != told->reason)
+		    order_total(&now) != order_total(told) || now.reason != told->reason ||
+		    now.refused != told->refused)
 			oracle_fail(w, "order %u is told to have ended, and has not so", c->order);
 		if (o->told && o->ended != told->status)
 			oracle_fail(w, "order %u is told to have ended in two ways", c->order);
@@ -167,6 +189,7 @@ ledger_told(struct market *m, const struct buy_call *c)
 	default:
 		break;
 	}
+	order_free(&now);
 }
 
 /* ---- The end ---- */
@@ -192,11 +215,12 @@ static bool
 has_order(void *arg, const struct reservation *r)
 {
 	struct market *m = arg;
-	struct order o;
+	struct order o = {0};
 	if (!find_order(m, &r->order_id, &o))
 		oracle_fail(m->world[THE_CATALOG], "a reservation has no order");
 	else if (!agree(&o, r))
 		oracle_fail(m->world[THE_CATALOG], "a reservation and its order end differently");
+	order_free(&o);
 	return true;
 }
 
@@ -230,7 +254,7 @@ void
 ledger_end(struct market *m)
 {
 	struct view catalog = rows_view(&m->committed[THE_CATALOG]);
-	struct order o;
+	struct order o = {0};
 	check_tables(m, THE_CATALOG);
 	check_tables(m, THE_ORDERS);
 	check_restocks(m);
@@ -238,5 +262,6 @@ ledger_end(struct market *m)
 	for (unsigned i = 0; i < m->order_count; i++) {
 		if (m->orders[i].told && !find_order(m, &m->orders[i].id, &o))
 			oracle_fail(m->world[THE_ORDERS], "order %u is lost", i);
+		order_free(&o);
 	}
 }

@@ -154,9 +154,9 @@ report(const struct options *o, const struct totals *t, double seconds)
 	printf("reads %" PRIu64 " (%" PRIu64 " from the cache), refused %" PRIu64
 	       "; writes decided %" PRIu64 ", unknown %" PRIu64 ", not applied %" PRIu64 "\n",
 	    t->reads, t->hits, t->refused_reads, t->decided, t->unknown, t->not_applied);
-	printf("purchases ended %" PRIu64 ", told pending %" PRIu64 ", unknown %" PRIu64
-	       "; trips to the catalog %" PRIu64 "\n",
-	    t->bought, t->bought_later, t->bought_unknown, t->trips);
+	printf("purchases ended %" PRIu64 " (carts %" PRIu64 "), told pending %" PRIu64
+	       ", unknown %" PRIu64 "; trips to the catalog %" PRIu64 "\n",
+	    t->bought, t->carts, t->bought_later, t->bought_unknown, t->trips);
 	if (o->verbose)
 		printf("simulated time %.0f s\n", (double)t->simulated_ms / 1000);
 }

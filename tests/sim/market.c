@@ -5,6 +5,18 @@
 #include "fcgi/base/xalloc.h"
 #include "tests/sim/market.h"
 
+/* What each of market.asked asked, and is answered: too big to be wiped for every schedule. */
+static struct papers {
+	struct reserve_request request;
+	struct reserve_answers answers;
+} papers[MARKET_ASKED];
+
+static struct papers *
+papers_of(const struct market *m, const struct asked *a)
+{
+	return &papers[a - m->asked];
+}
+
 static enum service
 service_of(const struct node *n)
 {
@@ -185,7 +197,7 @@ send_answer(struct market *m, struct asked *a)
 	a->used = false;
 	if (market_lost(m, a->from, a->catalog))
 		return;
-	reserve_answer_encode(&l.bytes, a->answers, a->count);
+	reserve_answer_encode(&l.bytes, &papers_of(m, a)->answers);
 	market_post(m, travel_time(m), l);
 }
 
@@ -194,7 +206,8 @@ reserved(struct market *m, const struct submission *s, enum core_result result,
     const uint8_t *answer, size_t len)
 {
 	struct asked *a = &m->asked[s->asked];
-	reserve_take(&a->answers[s->item], result, answer, len);
+	struct papers *p = papers_of(m, a);
+	reserve_take(&p->answers, &p->request, s->item, result, answer, len);
 	if (--a->open == 0)
 		send_answer(m, a);
 }
@@ -271,17 +284,22 @@ refuse(struct market *m, const struct letter *l)
 }
 
 static struct asked *
-new_asked(struct market *m, const struct letter *l, size_t count)
+new_asked(struct market *m, const struct letter *l)
 {
 	for (unsigned i = 0; i < MARKET_ASKED; i++) {
 		struct asked *a = &m->asked[i];
 		if (a->used)
 			continue;
-		*a = (struct asked){
-		    .used = true, .catalog = l->to, .from = l->from, .boot = l->boot};
+		struct papers *p = papers_of(m, a);
+		if (!reserve_request_decode(l->bytes.data, l->bytes.len, &p->request))
+			return NULL;
+		a->used = true;
+		a->catalog = l->to;
 		a->catalog_boot = l->to->boot;
+		a->from = l->from;
+		a->boot = l->boot;
 		a->trip = l->trip;
-		a->count = a->open = count;
+		p->answers.count = a->open = p->request.count;
 		return a;
 	}
 	return NULL;
@@ -292,21 +310,20 @@ static void
 reserve(struct market *m, const struct letter *l)
 {
 	struct node *n = l->to;
-	struct reserve_item items[RESERVE_MAX];
 	if (n->core == NULL || node_status(n).role != CORE_PRIMARY) {
 		refuse(m, l);
 		return;
 	}
-	size_t count = reserve_request_decode(l->bytes.data, l->bytes.len, items);
-	struct asked *a = new_asked(m, l, count);
-	if (count == 0 || count > MARKET_ORDERS || a == NULL) {
+	struct asked *a = new_asked(m, l);
+	if (a == NULL || a->open > MARKET_ORDERS) {
 		oracle_fail(n->world, "a request for reservations can't be taken");
 		return;
 	}
-	for (unsigned i = 0; i < count && a->used && n->boot == a->catalog_boot; i++) {
+	const struct reserve_request *r = &papers_of(m, a)->request;
+	for (unsigned i = 0; i < r->count && a->used && n->boot == a->catalog_boot; i++) {
 		struct submission s = {.what = FOR_RESERVATION, .asked = (unsigned)(a - m->asked)};
 		s.item = i;
-		s.op = reserve_op(&items[i]);
+		s.op = reserve_op(r, i);
 		if (!market_submit(n, s))
 			reserved(m, &s, CORE_NOT_APPLIED, NULL, 0);
 	}

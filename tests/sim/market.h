@@ -17,6 +17,7 @@
 #include "tests/sim/sim.h"
 
 #define MARKET_BOOKS 3
+#define MARKET_LINES 3 /* of an order, at most */
 #define MARKET_ORDERS 48
 #define MARKET_BUYERS 5
 #define MARKET_RESTOCKS 8
@@ -68,8 +69,7 @@ struct asked {
 	uint64_t catalog_boot;
 	struct node *from;
 	uint64_t boot, trip;
-	size_t count, open;
-	struct reserve_answer answers[MARKET_ORDERS];
+	size_t open;
 };
 
 enum letter_kind {
@@ -101,8 +101,8 @@ struct buy_call {
 
 struct sim_order {
 	struct uuid id;
-	unsigned book;
-	uint32_t quantity;
+	struct catalog_line line[MARKET_LINES];
+	unsigned lines;
 	unsigned outstanding;
 	bool denied; /* the last answer was NOT_APPLIED, and there was no call since */
 	bool told;   /* how it ended */

@@ -361,7 +361,7 @@ struct totals {
 	uint64_t decided, unknown, not_applied, simulated_ms;
 	uint64_t shrinks, grows, terms, loads, abandoned, replaced, gone;
 	uint64_t commands, done[5];
-	uint64_t bought, bought_later, bought_unknown, trips;
+	uint64_t bought, carts, bought_later, bought_unknown, trips;
 };
 
 struct world {

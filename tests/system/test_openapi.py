@@ -3,12 +3,12 @@
 import os
 import re
 import signal
-import threading
 import unittest
 import uuid
 
 from openapi import CONTRACT, DOCUMENT, JudgedStack
 from stack import TOP
+from test_buying import all_at_once
 
 TABLES = (("fcgi/catalog/http.c", "catalog_routes"), ("fcgi/order/http.c", "order_routes"), ("fcgi/peer.c", "peer_routes"))
 ROW = re.compile(r'\{METHOD_(\w+), "(/[^"]*)", (?:NULL|"([^"]*)"), (\w+),\s*([\w |]+),\s*\w+\}')
@@ -87,7 +87,8 @@ class Answers(unittest.TestCase):
         cls.token.destroy()
 
     BODIES = {"/books": {"title": "T", "topic": "t", "price": 1}, "/update/{id}/price": {"price": 50},
-              "/update/{id}/stock": {"quantity_change": 1}}
+              "/update/{id}/stock": {"quantity_change": 1},
+              "/orders": {"lines": [{"book_id": 2, "quantity": 2}, {"book_id": 1}]}}
 
     def ask(self, method, path, book=2, order=None, stack=None, body=None, headers=None, query=""):
         target = path.replace("{id}", str(book)).replace("{order}", order or self.order).replace("{topic}", "nature")
@@ -125,22 +126,20 @@ class Answers(unittest.TestCase):
         self.stack.request("DELETE", "/books/7", None, key)
         self.stack.put("/update/3/stock", {"quantity_change": -1000})
         self.stack.post("/buy/3", {"quantity": 1000})
+        self.stack.post("/orders", {"lines": [{"book_id": 2}, {"book_id": 3, "quantity": 1000}]})
+        self.stack.post("/orders", {"lines": [{"book_id": 999}]})
 
     def ask_while_a_catalog_is_away(self):
-        """The catalog's primary is stopped: an order waits. Its backup is: nothing can be written."""
+        """The catalog's primary is stopped: orders wait. Its backup is: nothing can be written."""
         self.stack.kill("catalog-1", signal.SIGSTOP)
-        self.stack.post("/buy/2")
+        all_at_once(2, lambda i: self.ask("post", ("/buy/{id}", "/orders")[i]))
         self.stack.kill("catalog-1", signal.SIGCONT)
         self.stack.wait_ready()
         self.stack.kill("bazar-run", signal.SIGSTOP)
         for replica in ("catalog-2", "order-2"):
             self.stack.kill(replica, signal.SIGKILL)
         calls = [(m, p) for m, p in rows() if "KEYED" in rows()[m, p][2]]
-        threads = [threading.Thread(target=self.ask, args=call) for call in calls]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        all_at_once(len(calls), lambda i: self.ask(*calls[i]))
         self.stack.kill("bazar-run", signal.SIGCONT)
 
     def test_every_status_comes(self):

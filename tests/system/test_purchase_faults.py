@@ -18,6 +18,7 @@ from stack import Stack, wait_until
 
 PROGRAMS = ("bazar-run", "bazar-catalog", "bazar-init", "bazarctl")
 POINTS = ("begin submitted", "begin logged", "set out", "reserved", "end submitted", "end logged", "told")
+CART = (3, 1)
 
 
 def make_build():
@@ -31,18 +32,22 @@ def make_build():
 
 
 class Purchase(threading.Thread):
-    """A purchase under way; repeated under its key until it is decided, or given up after the first try."""
+    """A purchase under way, of a book or a cart of books; repeated under its key until it is decided, or given up
+    after the first try."""
 
     def __init__(self, shop, book, repeat=True):
         super().__init__()
-        self.shop, self.book, self.repeat, self.key = shop, book, repeat, str(uuid.uuid4())
+        self.shop, self.repeat, self.key = shop, repeat, str(uuid.uuid4())
+        self.path, self.body = f"/buy/{book}", None
+        if isinstance(book, tuple):
+            self.path, self.body = "/orders", {"lines": [{"book_id": b} for b in book]}
         self.answer, self.tries = None, 0
         self.start()
 
     def ask(self):
         self.tries += 1
         try:
-            return self.shop.post(f"/buy/{self.book}", None, {"Idempotency-Key": self.key})
+            return self.shop.post(self.path, self.body, {"Idempotency-Key": self.key})
         except (OSError, http.client.HTTPException):
             return None
 
@@ -132,11 +137,11 @@ class PurchaseFaults(unittest.TestCase):
         self.assertEqual((again.status, again.headers["Idempotent-Replayed"]), (200, "true"))
         self.assertEqual(again.data, purchase.answer.data)
 
-    def die_at(self, point, book, *repeats, meanwhile=lambda: None):
-        """Purchases, one for each of `repeats`; the first to come to `point` ends order-1."""
+    def die_at(self, point, *wanted, meanwhile=lambda: None):
+        """Purchases, each a (book, whether it is repeated); the first to come to `point` ends order-1."""
         victim = self.shop.pid("order-1")
         self.arm(point)
-        purchases = [Purchase(self.shop, book, repeat) for repeat in repeats]
+        purchases = [Purchase(self.shop, *each) for each in wanted]
         wait_until(lambda: not os.path.exists(self.point), what=f"dying at {point!r}")
         meanwhile()
         wait_until(lambda: self.shop.pid("order-1") not in (None, victim), what="a successor of order-1")
@@ -148,11 +153,11 @@ class PurchaseFaults(unittest.TestCase):
     # ---- each point ----
 
     def test_each_point(self):
-        """One client repeats until it knows; another asks again only when everything is over."""
+        """One client, with a cart, repeats until it knows; another asks again only when everything is over."""
         for point in POINTS:
             with self.subTest(point=point):
                 self.begin()
-                keen, lost = self.die_at(point, 1, True, False)
+                keen, lost = self.die_at(point, (CART, True), (1, False))
                 self.assertTrue(keen.tries > 1 or not lost.is_decided(), "nobody lost an answer")
                 self.check_answer(keen)
                 wait_until(lambda: "PENDING" not in self.new_orders().values(), what="the orders' end")
@@ -167,7 +172,7 @@ class PurchaseFaults(unittest.TestCase):
         for point in ("begin logged", "set out", "reserved", "end submitted"):
             with self.subTest(point=point):
                 self.begin()
-                purchase, = self.die_at(point, 1, True, meanwhile=lambda: self.shop.kill("catalog-1"))
+                purchase, = self.die_at(point, (CART, True), meanwhile=lambda: self.shop.kill("catalog-1"))
                 self.check_answer(purchase)
                 self.check_ended("CONFIRMED")
 
@@ -176,7 +181,7 @@ class PurchaseFaults(unittest.TestCase):
             with self.subTest(point=point):
                 self.begin()
                 purchase, = self.die_at(
-                    point, 1, False, meanwhile=lambda: self.shop.kill("catalog-1", signal.SIGSTOP))
+                    point, (1, False), meanwhile=lambda: self.shop.kill("catalog-1", signal.SIGSTOP))
                 self.assertEqual(list(self.new_orders().values()), ["PENDING"])
                 said = purchase.ask()  # known to be logged: neither denied nor sold again
                 self.assertEqual(said.status, 202, said)
@@ -189,7 +194,7 @@ class PurchaseFaults(unittest.TestCase):
         """Sold out when the catalog was asked; restocked while the order service was dead."""
         left = self.stock_of(7)
         self.shop.put("/update/7/stock", {"quantity_change": -left})
-        purchase, = self.die_at("reserved", 7, False, meanwhile=lambda: self.assertEqual(
+        purchase, = self.die_at("reserved", (7, False), meanwhile=lambda: self.assertEqual(
             self.shop.put("/update/7/stock", {"quantity_change": left}).status, 200))
         self.check_ended("REJECTED", sold=0)
         self.assertEqual(purchase.ask().status, 409)

@@ -141,6 +141,53 @@ test_buy_bodies(void)
 	CU_ASSERT_EQUAL(body_buy("\"", 1, &quantity, &why), BODY_MALFORMED);
 }
 
+static enum body_verdict
+read_cart(const char *body, struct order *out)
+{
+	const char *why = NULL;
+	enum body_verdict verdict = body_cart(body, strlen(body), out, &why);
+	CU_ASSERT_EQUAL(verdict == BODY_FINE, why == NULL);
+	return verdict;
+}
+
+static void
+test_cart_bodies(void)
+{
+	static const char *const refused[] = {"{}", "[]", "{\"lines\":[]}", "{\"lines\":{}}",
+	    "{\"lines\":[7]}", "{\"lines\":[{}]}", "{\"lines\":[{\"book_id\":0}]}",
+	    "{\"lines\":[{\"book_id\":\"1\"}]}", "{\"lines\":[{\"book_id\":1,\"quantity\":0}]}",
+	    "{\"lines\":[{\"book_id\":1,\"quantity\":1001}]}",
+	    "{\"lines\":[{\"book_id\":1,\"price\":1}]}", "{\"lines\":[{\"book_id\":1}],\"a\":1}",
+	    "{\"lines\":[{\"book_id\":1},{\"book_id\":2},{\"book_id\":1}]}"};
+	struct buf most = {0};
+	struct order o;
+	CU_ASSERT_EQUAL_FATAL(
+	    read_cart("{\"lines\":[{\"book_id\":7,\"quantity\":3},{\"book_id\":2}]}", &o),
+	    BODY_FINE);
+	CU_ASSERT_EQUAL_FATAL(order_lines(&o), 2);
+	CU_ASSERT_EQUAL(order_line(&o, 0)->book_id, 7);
+	CU_ASSERT_EQUAL(order_line(&o, 0)->quantity, 3);
+	CU_ASSERT_EQUAL(order_line(&o, 1)->book_id, 2);
+	CU_ASSERT_EQUAL(order_line(&o, 1)->quantity, 1);
+	order_free(&o);
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+		CU_ASSERT_EQUAL(read_cart(refused[i], &o), BODY_REFUSED);
+	CU_ASSERT_EQUAL(read_cart("{\"lines\":[", &o), BODY_MALFORMED);
+
+	buf_printf(&most, "{\"lines\":[{\"book_id\":1}");
+	for (int i = 2; i <= ORDER_LINES_MAX; i++)
+		buf_printf(&most, ",{\"book_id\":%d}", i);
+	size_t twenty = most.len;
+	buf_printf(&most, "]}");
+	CU_ASSERT_EQUAL_FATAL(read_cart(buf_cstr(&most), &o), BODY_FINE);
+	CU_ASSERT_EQUAL(order_lines(&o), ORDER_LINES_MAX);
+	order_free(&o);
+	most.len = twenty;
+	buf_printf(&most, ",{\"book_id\":99}]}");
+	CU_ASSERT_EQUAL(read_cart(buf_cstr(&most), &o), BODY_REFUSED);
+	buf_free(&most);
+}
+
 static void
 test_invalidation_bodies(void)
 {
@@ -211,7 +258,9 @@ test_problems(void)
 		CU_ASSERT_STRING_NOT_EQUAL(response_reason(row->status), "Unknown");
 		json_decref(json);
 	}
-	problem_stock(&r, &q, PROBLEM_SOLD_OUT, 0, "None.");
+	struct jsonw w = problem_open(&r, &q, PROBLEM_SOLD_OUT, "None.");
+	jsonw_int(&w, "available", 0);
+	jsonw_close(&w);
 	CU_ASSERT_PTR_NOT_NULL(strstr(buf_cstr(&r.body), "\"available\":0"));
 	response_free(&r);
 }
@@ -257,6 +306,7 @@ register_answer(void)
 	CU_add_test(suite, "price bodies", test_price_bodies);
 	CU_add_test(suite, "stock bodies", test_stock_bodies);
 	CU_add_test(suite, "buy bodies", test_buy_bodies);
+	CU_add_test(suite, "bodies of carts", test_cart_bodies);
 	CU_add_test(suite, "invalidation bodies", test_invalidation_bodies);
 	CU_add_test(suite, "import bodies", test_import_bodies);
 	CU_add_test(suite, "problems", test_problems);

@@ -98,7 +98,7 @@ static struct catalog_answer
 reserve(uint64_t id, uint32_t quantity)
 {
 	struct buf args = {0};
-	catalog_op_reserve(&args, id, quantity);
+	catalog_op_reserve(&args, &(struct catalog_line){id, quantity}, 1);
 	struct catalog_answer a = run(CATALOG_RESERVE, &args);
 	buf_free(&args);
 	return a;
@@ -276,9 +276,10 @@ add_reservation(void *arg, const struct reservation *r)
 {
 	struct total *t = arg;
 	t->count++;
-	if (r->result == CATALOG_OK && r->book_id == 1) {
-		CU_ASSERT_EQUAL(r->price, 4500);
-		t->reserved += r->quantity;
+	CU_ASSERT_EQUAL(r->count, 1);
+	if (r->answer.result == CATALOG_OK && r->line[0].book_id == 1) {
+		CU_ASSERT_EQUAL(r->sold[0].price, 4500);
+		t->reserved += r->line[0].quantity;
 	}
 	return true;
 }
@@ -294,7 +295,7 @@ test_forty_buyers_in_one_batch(void)
 	for (int i = 0; i < 40; i++) {
 		id.bytes[0] = (uint8_t)i;
 		buf_clear(&args);
-		catalog_op_reserve(&args, 1, 1);
+		catalog_op_reserve(&args, &(struct catalog_line){1, 1}, 1);
 		fixture_decide(&f, &machine, &id, CATALOG_RESERVE, &args);
 		enum catalog_result result = answer_for(0).result;
 		CU_ASSERT_TRUE(result == CATALOG_OK || result == CATALOG_SOLD_OUT);
@@ -326,11 +327,11 @@ test_a_repeated_reservation_is_one(void)
 	struct buf args = {0};
 	struct uuid id = uuid_random(), none = uuid_random();
 	for (int round = 0; round < 3; round++) {
-		catalog_op_reserve(&args, 1, 2);
+		catalog_op_reserve(&args, &(struct catalog_line){1, 2}, 1);
 		CU_ASSERT_EQUAL(fixture_run(&f, &machine, &id, CATALOG_RESERVE, &args), round > 0);
 		CU_ASSERT_EQUAL(answer_for(0).result, CATALOG_OK);
 		CU_ASSERT_EQUAL(answer_for(0).book.quantity, 8);
-		catalog_op_reserve(&args, 9, 2);
+		catalog_op_reserve(&args, &(struct catalog_line){9, 2}, 1);
 		CU_ASSERT_EQUAL(
 		    fixture_run(&f, &machine, &none, CATALOG_RESERVE, &args), round > 0);
 		CU_ASSERT_EQUAL(answer_for(0).result, CATALOG_NO_BOOK);

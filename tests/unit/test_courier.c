@@ -30,37 +30,40 @@ static struct {
 } catalog = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void
-reserve_one(const struct reserve_item *item, struct reserve_answer *a)
+reserve_one(const struct catalog_line *line, struct reserve_answer *a, struct catalog_sold *sold)
 {
-	*a = (struct reserve_answer){.state = RESERVE_DECIDED, .result = CATALOG_NO_BOOK};
+	*a = (struct reserve_answer){.state = RESERVE_DECIDED,
+	    .says = {.result = CATALOG_NO_BOOK, .refused = line->book_id}};
 	if (!catalog.writable) {
 		a->state = RESERVE_UNKNOWN;
 		return;
 	}
 	catalog.reserved++;
-	if (item->book_id == 1) {
-		a->result = CATALOG_OK;
-		a->price = 4500;
-		strcpy(a->title, "Spring");
-	} else if (item->book_id == 2) {
-		a->result = CATALOG_SOLD_OUT;
-	} else if (item->book_id == 3) {
-		a->result = CATALOG_INSUFFICIENT;
-		a->available = item->quantity - 1;
+	if (line->book_id == 1) {
+		a->says = (struct catalog_reserved){.result = CATALOG_OK, .count = 1};
+		*sold = (struct catalog_sold){4500, "Spring"};
+	} else if (line->book_id == 2) {
+		a->says.result = CATALOG_SOLD_OUT;
+	} else if (line->book_id == 3) {
+		a->says.result = CATALOG_INSUFFICIENT;
+		a->says.available = line->quantity - 1;
 	}
 }
 
 static int
 reserve(const void *body, size_t len, struct buf *answer)
 {
-	static struct reserve_item items[RESERVE_MAX];
-	static struct reserve_answer answers[RESERVE_MAX];
-	size_t count = reserve_request_decode(body, len, items);
+	static struct reserve_request request;
+	static struct reserve_answers answers;
 
-	CU_ASSERT_TRUE(count > 0);
-	for (size_t i = 0; i < count; i++)
-		reserve_one(&items[i], &answers[i]);
-	reserve_answer_encode(answer, answers, count);
+	CU_ASSERT_TRUE(reserve_request_decode(body, len, &request));
+	answers.count = request.count;
+	for (size_t i = 0; i < request.count; i++) {
+		uint16_t first = request.item[i].first;
+		reserve_one(&request.line[first], &answers.answer[i], &answers.sold[first]);
+		answers.answer[i].first = first;
+	}
+	reserve_answer_encode(answer, &answers);
 	return 200;
 }
 
@@ -234,10 +237,11 @@ wake(struct purchase *p)
 static enum courier_result
 buy(const struct uuid *id, uint64_t fingerprint, uint64_t book, struct order *order, bool *replayed)
 {
-	static const uint32_t quantity = 2;
+	struct order wanted = {
+	    .id = *id, .line = {.book_id = book, .quantity = 2}, .fingerprint = fingerprint};
 	struct waiter w = {.purchase.told = wake};
 	sem_init(&w.told, 0, 0);
-	courier_buy(shop.courier, id, fingerprint, book, quantity, &w.purchase);
+	courier_buy(shop.courier, &wanted, &w.purchase);
 	while (sem_wait(&w.told) != 0)
 		;
 	sem_destroy(&w.told);
@@ -281,12 +285,12 @@ test_each_end(void)
 		CU_ASSERT_EQUAL(buy(&id, 5, cases[i].book, &o, &replayed), COURIER_DONE);
 		CU_ASSERT_FALSE(replayed);
 		CU_ASSERT_TRUE(uuid_equal(&o.id, &id));
-		CU_ASSERT_EQUAL(o.book_id, cases[i].book);
-		CU_ASSERT_EQUAL(o.quantity, 2);
+		CU_ASSERT_EQUAL(o.line.book_id, cases[i].book);
+		CU_ASSERT_EQUAL(o.line.quantity, 2);
 		CU_ASSERT_EQUAL(o.status, cases[i].status);
 		CU_ASSERT_EQUAL(o.reason, cases[i].reason);
 		CU_ASSERT_EQUAL(o.available, cases[i].available);
-		CU_ASSERT_EQUAL(o.price, cases[i].price);
+		CU_ASSERT_EQUAL(o.line.price, cases[i].price);
 		CU_ASSERT_TRUE(o.created_ms > 0);
 		CU_ASSERT_EQUAL(stored_status(&id), (int)cases[i].status);
 	}
@@ -511,7 +515,7 @@ test_hands_are_bounded_and_queued_in_order(void)
 	hands_init(&t);
 	for (size_t i = 0; i < HANDS_MAX; i++) {
 		o.id = uuid_random();
-		o.quantity = (uint32_t)i;
+		o.line.quantity = (uint32_t)i;
 		struct hand *h = hands_add(&t, &o);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(h);
 		CU_ASSERT_PTR_EQUAL(hands_find(&t, &o.id), h);
@@ -522,7 +526,7 @@ test_hands_are_bounded_and_queued_in_order(void)
 	CU_ASSERT_PTR_NULL(hands_add(&t, &o));
 	for (size_t i = 0; i < HANDS_MAX; i++) {
 		struct hand *h = hands_dequeue(&t);
-		CU_ASSERT_EQUAL(h->order.quantity, i);
+		CU_ASSERT_EQUAL(h->order.line.quantity, i);
 		if (i % 2 == 0)
 			hands_remove(&t, h);
 	}

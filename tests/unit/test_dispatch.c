@@ -73,7 +73,7 @@ static const struct {
     {catalog_routes, "/invalidate-cache", "POST, OPTIONS"},
     {order_routes, "/buy/1", "POST, OPTIONS"},
     {order_routes, "/orders/e8a5fa7d-5567-42ee-81a2-4d455476409f", "GET, HEAD, OPTIONS"},
-    {order_routes, "/orders", "GET, HEAD, OPTIONS"},
+    {order_routes, "/orders", "GET, HEAD, POST, OPTIONS"},
     {peer_routes, "/healthz", "GET, HEAD, OPTIONS"},
     {peer_routes, "/readyz", "GET, HEAD, OPTIONS"},
     {peer_routes, "/metrics", "GET, HEAD, OPTIONS"},

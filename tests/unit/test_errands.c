@@ -9,7 +9,7 @@
 
 static struct errands *errands;
 static struct trip trip;
-static struct reserve_answer answers[RESERVE_MAX];
+static struct reserve_answers answers;
 
 static void
 begin(unsigned catalogs)
@@ -29,7 +29,8 @@ end(void)
 static struct order
 new_order(void)
 {
-	return (struct order){.id = uuid_random(), .book_id = 1, .quantity = 2, .fingerprint = 5};
+	return (struct order){
+	    .id = uuid_random(), .line = {.book_id = 1, .quantity = 2}, .fingerprint = 5};
 }
 
 static size_t
@@ -94,6 +95,20 @@ queue(const struct order *o, struct buyer *b)
 }
 
 static void
+say(size_t item, struct reserve_answer answer)
+{
+	answers.answer[item] = answer;
+	answers.count = item + 1;
+}
+
+static void
+refuse(size_t item, enum catalog_result result)
+{
+	say(item, (struct reserve_answer){.state = RESERVE_DECIDED,
+		      .says = {.result = result, .refused = 1, .available = 1}});
+}
+
+static void
 free_ends(void)
 {
 	for (size_t i = 0; i < trip.ended; i++)
@@ -144,22 +159,21 @@ test_only_the_catalogs_word_ends_an_order(void)
 	begin(1);
 	struct hand *h = queue(&o, &b);
 	CU_ASSERT_TRUE(errands_set_out(errands, 1000, &trip));
-	CU_ASSERT_EQUAL(trip.count, 1);
-	CU_ASSERT_TRUE(uuid_equal(&trip.items[0].order_id, &o.id));
+	CU_ASSERT_EQUAL(trip.request.count, 1);
+	CU_ASSERT_TRUE(uuid_equal(&trip.request.item[0].order_id, &o.id));
 	CU_ASSERT_FALSE(errands_set_out(errands, 1000, &trip)); /* nothing is left */
 
 	static const enum reserve_state undecided[] = {RESERVE_NOT_APPLIED, RESERVE_UNKNOWN};
 	for (size_t i = 0; i < 2; i++) {
-		answers[0] = (struct reserve_answer){.state = undecided[i]};
-		CU_ASSERT_TRUE(errands_return(errands, 1000, &trip, answers));
+		say(0, (struct reserve_answer){.state = undecided[i]});
+		CU_ASSERT_TRUE(errands_return(errands, 1000, &trip, &answers));
 		CU_ASSERT_EQUAL(trip.ended, 0);
 		CU_ASSERT_FALSE(errands_writable(errands));
 		errands_heard(errands, 0, true);
 		CU_ASSERT_TRUE(errands_set_out(errands, 1000, &trip));
 	}
-	answers[0] = (struct reserve_answer){
-	    .state = RESERVE_DECIDED, .result = CATALOG_INSUFFICIENT, .available = 1};
-	CU_ASSERT_TRUE(errands_return(errands, 1000, &trip, answers));
+	refuse(0, CATALOG_INSUFFICIENT);
+	CU_ASSERT_TRUE(errands_return(errands, 1000, &trip, &answers));
 	CU_ASSERT_EQUAL_FATAL(trip.ended, 1);
 	CU_ASSERT_PTR_EQUAL(trip.ends[0], h);
 	struct uuid end_id = order_end_id(&o.id);
@@ -169,7 +183,7 @@ test_only_the_catalogs_word_ends_an_order(void)
 	log_end(h, CORE_UNKNOWN, ORDER_REJECTED); /* not known to be logged: asked once more */
 	CU_ASSERT_PTR_NULL(errands_told(errands));
 	CU_ASSERT_TRUE(errands_set_out(errands, errands_trip_at(errands), &trip));
-	CU_ASSERT_TRUE(errands_return(errands, 1000, &trip, answers));
+	CU_ASSERT_TRUE(errands_return(errands, 1000, &trip, &answers));
 	free_ends();
 	log_end(h, CORE_REPLAYED, ORDER_REJECTED);
 	expect_told(&b, COURIER_DONE);
@@ -202,8 +216,8 @@ test_each_replica_of_the_catalog_is_asked_once(void)
 	}
 	CU_ASSERT_TRUE(errands_set_out(errands, now, &trip));
 	CU_ASSERT_FALSE(errands_return(errands, now, &trip, NULL));
-	answers[0] = (struct reserve_answer){.state = RESERVE_DECIDED, .result = CATALOG_SOLD_OUT};
-	CU_ASSERT_TRUE(errands_return(errands, now, &trip, answers));
+	refuse(0, CATALOG_SOLD_OUT);
+	CU_ASSERT_TRUE(errands_return(errands, now, &trip, &answers));
 	CU_ASSERT_EQUAL(errands_catalog(errands), 1);
 	CU_ASSERT_TRUE(errands_writable(errands));
 	free_ends();
@@ -221,16 +235,16 @@ test_what_is_undecided_goes_again(void)
 	queue(&o[0], &b[0]);
 	struct hand *second = queue(&o[1], &b[1]);
 	CU_ASSERT_TRUE(errands_set_out(errands, 0, &trip));
-	CU_ASSERT_EQUAL(trip.count, 2);
-	answers[0] = (struct reserve_answer){.state = RESERVE_DECIDED, .result = CATALOG_NO_BOOK};
-	answers[1] = (struct reserve_answer){.state = RESERVE_UNKNOWN};
-	CU_ASSERT_TRUE(errands_return(errands, 0, &trip, answers));
+	CU_ASSERT_EQUAL(trip.request.count, 2);
+	refuse(0, CATALOG_NO_BOOK);
+	say(1, (struct reserve_answer){.state = RESERVE_UNKNOWN});
+	CU_ASSERT_TRUE(errands_return(errands, 0, &trip, &answers));
 	CU_ASSERT_EQUAL(trip.ended, 1);
 	free_ends();
 	log_end(trip.hands[0], CORE_DECIDED, ORDER_REJECTED);
 	expect_told(&b[0], COURIER_DONE);
 	CU_ASSERT_TRUE(errands_set_out(errands, errands_trip_at(errands), &trip));
-	CU_ASSERT_EQUAL(trip.count, 1);
+	CU_ASSERT_EQUAL(trip.request.count, 1);
 	CU_ASSERT_PTR_EQUAL(trip.hands[0], second);
 	errands_close(errands);
 	expect_told(&b[1], COURIER_PENDING);
@@ -246,8 +260,8 @@ test_stepping_down(void)
 	begin(1);
 	struct hand *ending = queue(&o[0], &b[0]);
 	CU_ASSERT_TRUE(errands_set_out(errands, 0, &trip));
-	answers[0] = (struct reserve_answer){.state = RESERVE_DECIDED, .result = CATALOG_NO_BOOK};
-	CU_ASSERT_TRUE(errands_return(errands, 0, &trip, answers));
+	refuse(0, CATALOG_NO_BOOK);
+	CU_ASSERT_TRUE(errands_return(errands, 0, &trip, &answers));
 	free_ends();
 	queue(&o[1], &b[1]);
 	CU_ASSERT_TRUE(errands_set_out(errands, 0, &trip)); /* this one is out */
@@ -271,6 +285,119 @@ test_stepping_down(void)
 	errands_found(errands, &o[4]);
 	CU_ASSERT_EQUAL(in_hand(), 1);
 	CU_ASSERT_TRUE(errands_set_out(errands, errands_trip_at(errands), &trip));
+	end();
+}
+
+/* ---- Carts ---- */
+
+static struct order
+new_cart(size_t lines)
+{
+	struct order o = {.id = uuid_random(), .fingerprint = 5};
+	for (size_t i = 0; i < lines; i++)
+		*order_set_line(&o, i) = (struct order_line){.book_id = 10 + i, .quantity = 2};
+	return o;
+}
+
+/* The end that the trip brought, as the log would have it. */
+static void
+read_end(struct order *end)
+{
+	CU_ASSERT_EQUAL_FATAL(trip.ended, 1);
+	CU_ASSERT_EQUAL_FATAL(
+	    order_answer_decode(trip.ops[0]->args.data, trip.ops[0]->args.len, end), 0);
+}
+
+static void
+test_a_cart_ends_as_a_whole(void)
+{
+	struct order o = new_cart(3), end_of_it;
+	struct buyer b = {0};
+	begin(1);
+	struct hand *h = queue(&o, &b);
+	CU_ASSERT_TRUE(errands_set_out(errands, 0, &trip));
+	CU_ASSERT_EQUAL(trip.request.item[0].count, 3);
+	CU_ASSERT_EQUAL(trip.request.line[2].book_id, 12);
+	CU_ASSERT_EQUAL(trip.request.line[2].quantity, 2);
+
+	/* Words about another number of lines are none. */
+	say(0, (struct reserve_answer){.state = RESERVE_DECIDED, .says.count = 2, .first = 4});
+	CU_ASSERT_TRUE(errands_return(errands, 0, &trip, &answers));
+	CU_ASSERT_EQUAL(trip.ended, 0);
+
+	CU_ASSERT_TRUE(errands_set_out(errands, errands_trip_at(errands), &trip));
+	answers.answer[0].says.count = 3;
+	for (size_t i = 0; i < 3; i++)
+		answers.sold[4 + i] = (struct catalog_sold){100 + (int64_t)i, "Spring"};
+	CU_ASSERT_TRUE(errands_return(errands, 0, &trip, &answers));
+	read_end(&end_of_it);
+	CU_ASSERT_EQUAL(end_of_it.status, ORDER_CONFIRMED);
+	CU_ASSERT_EQUAL_FATAL(order_lines(&end_of_it), 3);
+	CU_ASSERT_EQUAL(order_line(&end_of_it, 2)->price, 102);
+	CU_ASSERT_STRING_EQUAL(order_line(&end_of_it, 2)->title, "Spring");
+	free_ends();
+	order_free(&end_of_it);
+	log_end(h, CORE_DECIDED, ORDER_CONFIRMED);
+	expect_told(&b, COURIER_DONE);
+	CU_ASSERT_EQUAL(order_lines(&b.order), 3);
+	CU_ASSERT_EQUAL(order_line(&b.order, 1)->price, 101);
+	order_free(&b.order);
+	order_free(&o);
+	end();
+}
+
+static void
+test_a_cart_is_refused_for_one_book(void)
+{
+	struct order o = new_cart(2), end_of_it;
+	struct buyer b = {0};
+	begin(1);
+	queue(&o, &b);
+	CU_ASSERT_TRUE(errands_set_out(errands, 0, &trip));
+	refuse(0, CATALOG_INSUFFICIENT);
+	answers.answer[0].says.refused = 11;
+	CU_ASSERT_TRUE(errands_return(errands, 0, &trip, &answers));
+	read_end(&end_of_it);
+	CU_ASSERT_EQUAL(end_of_it.status, ORDER_REJECTED);
+	CU_ASSERT_EQUAL(end_of_it.reason, ORDER_INSUFFICIENT);
+	CU_ASSERT_EQUAL(end_of_it.refused, 11);
+	CU_ASSERT_EQUAL(end_of_it.available, 1);
+	free_ends();
+	order_free(&end_of_it);
+	errands_close(errands);
+	expect_told(&b, COURIER_PENDING);
+	order_free(&b.order);
+	order_free(&o);
+	end();
+}
+
+/* A trip takes what its request has room for; the rest is the next one's. */
+static void
+test_full_carts_share_trips(void)
+{
+	enum { CARTS = RESERVE_LINES_MAX / ORDER_LINES_MAX + 1 };
+	static struct order o[CARTS];
+	static struct buyer b[CARTS];
+	struct buf request = {0};
+	begin(1);
+	for (size_t i = 0; i < CARTS; i++) {
+		o[i] = new_cart(ORDER_LINES_MAX);
+		queue(&o[i], &b[i]);
+	}
+	CU_ASSERT_TRUE(errands_set_out(errands, 0, &trip));
+	CU_ASSERT_EQUAL(trip.request.count, CARTS - 1);
+	reserve_request_encode(&request, &trip.request);
+	CU_ASSERT_TRUE(request.len < 64u << 10); /* what the catalog takes */
+	CU_ASSERT_TRUE(errands_set_out(errands, 0, &trip));
+	CU_ASSERT_EQUAL(trip.request.count, 1);
+	errands_close(errands);
+	size_t told = 0;
+	for (struct buyer *each = errands_told(errands); each != NULL; each = each->next, told++)
+		order_free(&each->order);
+	CU_ASSERT_EQUAL(told, CARTS);
+	for (size_t i = 0; i < CARTS; i++)
+		order_free(&o[i]);
+	buf_free(&request);
 	end();
 }
 
@@ -308,5 +435,8 @@ register_errands(void)
 	    test_each_replica_of_the_catalog_is_asked_once);
 	CU_add_test(s, "what is undecided goes again", test_what_is_undecided_goes_again);
 	CU_add_test(s, "stepping down", test_stepping_down);
+	CU_add_test(s, "a cart ends as a whole", test_a_cart_ends_as_a_whole);
+	CU_add_test(s, "a cart is refused for one book", test_a_cart_is_refused_for_one_book);
+	CU_add_test(s, "full carts share trips", test_full_carts_share_trips);
 	CU_add_test(s, "nobody waits for ever", test_nobody_waits_for_ever);
 }

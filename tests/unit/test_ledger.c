@@ -14,10 +14,10 @@ tell(const char *sentence)
 	strncpy(last_told, sentence, sizeof(last_told) - 1);
 }
 
-static struct ledger_order
+static struct ledger_line
 order(uint8_t id, uint64_t book, int64_t quantity, enum ledger_state state)
 {
-	return (struct ledger_order){{{id}}, book, quantity, state};
+	return (struct ledger_line){{{id}}, book, quantity, state};
 }
 
 /* Two books, 10 copies each; of the first one order of 3, in both lists, one refused. */
@@ -25,8 +25,8 @@ static void
 fill(struct ledger *l)
 {
 	struct ledger_book second = {2, 10, 10, 0}, first = {1, 7, 10, 0};
-	struct ledger_order sold = order(5, 1, 3, LEDGER_CONFIRMED);
-	struct ledger_order refused = order(4, 1, 100, LEDGER_REJECTED);
+	struct ledger_line sold = order(5, 1, 3, LEDGER_CONFIRMED);
+	struct ledger_line refused = order(4, 1, 100, LEDGER_REJECTED);
 	*l = (struct ledger){0};
 	ledger_add_book(l, &second);
 	ledger_add_book(l, &first);
@@ -84,7 +84,7 @@ static void
 test_orders_against_reservations(void)
 {
 	struct ledger l;
-	struct ledger_order more = order(9, 2, 1, LEDGER_CONFIRMED);
+	struct ledger_line more = order(9, 2, 1, LEDGER_CONFIRMED);
 	fill(&l);
 	l.reservations[0].state = LEDGER_REJECTED;
 	check(&l, 1, "confirmed without a reservation");
@@ -99,12 +99,39 @@ test_orders_against_reservations(void)
 	check(&l, 1, "rejected, but its copies are reserved");
 	fill(&l);
 	l.reservations[0].quantity++;
-	check(&l, 1, "differ in book or quantity");
+	check(&l, 1, "differ in quantity");
 	fill(&l);
 	more.book = 3;
 	ledger_add_order(&l, &more);
 	ledger_add_reservation(&l, &more);
 	check(&l, 1, "book 3, which does not exist");
+}
+
+/* Line by line; but it is one order. */
+static void
+test_carts(void)
+{
+	struct ledger l;
+	struct ledger_totals t;
+	struct ledger_line one = order(7, 1, 1, LEDGER_CONFIRMED);
+	struct ledger_line other = order(7, 2, 2, LEDGER_CONFIRMED);
+	for (int taken = 2; taken >= 0; taken--) {
+		fill(&l);
+		ledger_add_order(&l, &other);
+		ledger_add_order(&l, &one);
+		if (taken > 0)
+			ledger_add_reservation(&l, &one);
+		if (taken > 1)
+			ledger_add_reservation(&l, &other);
+		l.books[0].stocked += 2;
+		l.books[1].stocked += 1;
+		ledger_check(&l, &t, tell);
+		CU_ASSERT_EQUAL(t.mismatches, 2 - (size_t)taken);
+		CU_ASSERT_EQUAL(t.confirmed, 2);
+		CU_ASSERT_EQUAL(t.sold, 6);
+		CU_ASSERT_EQUAL(t.reservations, taken > 0 ? 3 : 2);
+		ledger_clear(&l);
+	}
 }
 
 /* Its copies may be reserved already: that is what a pending order is. */
@@ -128,6 +155,7 @@ register_ledger(void)
 	    {"what adds up", test_what_adds_up},
 	    {"copies lost or sold twice", test_copies_lost_or_sold_twice},
 	    {"orders against reservations", test_orders_against_reservations},
+	    {"carts", test_carts},
 	    {"pending orders are counted", test_pending_orders_are_counted},
 	    CU_TEST_INFO_NULL,
 	};

@@ -41,7 +41,8 @@ static struct order
 begin_order(const struct uuid *id, uint64_t fingerprint, bool want_decided)
 {
 	struct buf args = {0};
-	order_op_begin(&args, fingerprint, 12, 3);
+	struct order wanted = {.fingerprint = fingerprint, .line = {.book_id = 12, .quantity = 3}};
+	order_op_begin(&args, &wanted);
 	CU_ASSERT_EQUAL(fixture_run(&f, &machine, id, ORDER_BEGIN, &args), want_decided);
 	buf_free(&args);
 	return answer();
@@ -62,7 +63,7 @@ static struct order
 confirmed(const struct uuid *id)
 {
 	return (struct order){
-	    .id = *id, .status = ORDER_CONFIRMED, .price = 4500, .title = "Trees"};
+	    .id = *id, .status = ORDER_CONFIRMED, .line = {.price = 4500, .title = "Trees"}};
 }
 
 static bool
@@ -120,8 +121,8 @@ test_an_order_is_confirmed(void)
 	struct order o = begin_order(&id, 77, false);
 	check_keys(&id);
 	CU_ASSERT_EQUAL(o.status, ORDER_PENDING);
-	CU_ASSERT_EQUAL(o.book_id, 12);
-	CU_ASSERT_EQUAL(o.quantity, 3);
+	CU_ASSERT_EQUAL(o.line.book_id, 12);
+	CU_ASSERT_EQUAL(o.line.quantity, 3);
 	CU_ASSERT_EQUAL(o.created_ms, f.time_ms);
 	CU_ASSERT_EQUAL(count_pending(), 1);
 
@@ -130,8 +131,8 @@ test_an_order_is_confirmed(void)
 	o = end_order(&end, false);
 	check_keys(&id);
 	CU_ASSERT_EQUAL(o.status, ORDER_CONFIRMED);
-	CU_ASSERT_EQUAL(o.price, 4500);
-	CU_ASSERT_STRING_EQUAL(o.title, "Trees");
+	CU_ASSERT_EQUAL(o.line.price, 4500);
+	CU_ASSERT_STRING_EQUAL(o.line.title, "Trees");
 	CU_ASSERT_EQUAL(o.created_ms, f.time_ms - 5);
 	CU_ASSERT_EQUAL(o.fingerprint, 77);
 	CU_ASSERT_EQUAL(count_pending(), 0);
@@ -139,7 +140,7 @@ test_an_order_is_confirmed(void)
 	struct order stored;
 	CU_ASSERT_TRUE(order_get(store_view(f.store), &id, &stored));
 	CU_ASSERT_EQUAL(stored.status, ORDER_CONFIRMED);
-	CU_ASSERT_EQUAL(stored.quantity, 3);
+	CU_ASSERT_EQUAL(stored.line.quantity, 3);
 	struct uuid other = uuid_random();
 	CU_ASSERT_FALSE(order_get(store_view(f.store), &other, &stored));
 	close_orders();
@@ -206,7 +207,8 @@ test_begin_and_end_in_one_batch(void)
 	open_orders();
 	struct uuid id = uuid_random(), end_id = order_end_id(&id);
 	struct buf args = {0};
-	order_op_begin(&args, 1, 12, 1);
+	struct order wanted = {.fingerprint = 1, .line = {.book_id = 12, .quantity = 1}};
+	order_op_begin(&args, &wanted);
 	fixture_decide(&f, &machine, &id, ORDER_BEGIN, &args);
 	struct order end = confirmed(&id);
 	buf_clear(&args);
@@ -218,6 +220,136 @@ test_begin_and_end_in_one_batch(void)
 	CU_ASSERT_EQUAL(begin_order(&id, 1, true).status, ORDER_CONFIRMED);
 	buf_free(&args);
 	close_orders();
+}
+
+/* ---- Carts ---- */
+
+/* The id-th order of `lines` lines: i copies of book 10 + i. */
+static struct order
+cart(const struct uuid *id, size_t lines)
+{
+	struct order o = {.id = *id, .fingerprint = 7};
+	for (size_t i = 0; i < lines; i++) {
+		order_set_line(&o, i)->book_id = 10 + i;
+		order_set_line(&o, i)->quantity = (uint32_t)i + 1;
+	}
+	return o;
+}
+
+static void
+check_lines(const struct order *o, size_t lines, bool sold)
+{
+	CU_ASSERT_EQUAL_FATAL(order_lines(o), lines);
+	for (size_t i = 0; i < lines; i++) {
+		char title[ORDER_TITLE_SIZE] = "";
+		if (sold)
+			snprintf(title, sizeof(title), "Title %zu", i);
+		CU_ASSERT_EQUAL(order_line(o, i)->book_id, 10 + i);
+		CU_ASSERT_EQUAL(order_line(o, i)->quantity, i + 1);
+		CU_ASSERT_EQUAL(order_line(o, i)->price, sold ? 100 * (int64_t)i + 1 : 0);
+		CU_ASSERT_STRING_EQUAL(order_line(o, i)->title, title);
+	}
+}
+
+static void
+check_stored(const struct uuid *id, size_t lines, bool sold)
+{
+	struct order stored;
+	CU_ASSERT_TRUE_FATAL(order_get(store_view(f.store), id, &stored));
+	check_lines(&stored, lines, sold);
+	order_free(&stored);
+}
+
+static void
+buy_cart(size_t lines)
+{
+	struct uuid id = uuid_random();
+	struct order o = cart(&id, lines), copy;
+	struct buf args = {0};
+	order_op_begin(&args, &o);
+	CU_ASSERT_FALSE(fixture_run(&f, &machine, &id, ORDER_BEGIN, &args));
+	check_stored(&id, lines, false);
+	o.status = ORDER_CONFIRMED;
+	for (size_t i = 0; i < lines; i++) {
+		struct order_line *line = order_set_line(&o, i);
+		line->price = 100 * (int64_t)i + 1;
+		snprintf(line->title, sizeof(line->title), "Title %zu", i);
+	}
+	order_copy(&copy, &o);
+	order_free(&o);
+	struct order ended = end_order(&copy, false);
+	CU_ASSERT_EQUAL(ended.fingerprint, 7);
+	CU_ASSERT_EQUAL(order_total(&ended), order_total(&copy));
+	check_lines(&ended, lines, true);
+	order_free(&ended);
+	order_free(&copy);
+	check_stored(&id, lines, true);
+	buf_free(&args);
+}
+
+static void
+test_carts(void)
+{
+	open_orders();
+	for (size_t lines = 1; lines <= ORDER_LINES_MAX; lines++)
+		buy_cart(lines);
+	CU_ASSERT_EQUAL(count_pending(), 0);
+	struct order full = cart(&(struct uuid){{1}}, ORDER_LINES_MAX);
+	CU_ASSERT_PTR_NULL(order_set_line(&full, ORDER_LINES_MAX));
+	order_free(&full);
+	CU_ASSERT_EQUAL(order_lines(&full), 1);
+	close_orders();
+}
+
+static void
+test_a_refused_cart_names_the_book(void)
+{
+	open_orders();
+	struct uuid id = uuid_random();
+	struct order o = cart(&id, 3), ended;
+	struct buf args = {0};
+	order_op_begin(&args, &o);
+	fixture_run(&f, &machine, &id, ORDER_BEGIN, &args);
+	o.status = ORDER_REJECTED;
+	o.reason = ORDER_INSUFFICIENT;
+	o.refused = 11;
+	o.available = 1;
+	ended = end_order(&o, false);
+	CU_ASSERT_EQUAL(ended.refused, 11);
+	CU_ASSERT_EQUAL(ended.available, 1);
+	check_lines(&ended, 3, false);
+	order_free(&ended);
+	order_free(&o);
+	buf_free(&args);
+	close_orders();
+}
+
+/* ---- Orders as they were stored before there were carts ---- */
+
+static void
+test_rows_of_before_carts(void)
+{
+	static const uint8_t row[] = {1, /* version */
+	    0xaa, 0xbb, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xcc, 0, 0, 0, 0, 0, 0, 0, 12, 0, 0,
+	    0, 3, 2, 3, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	    0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 77};
+	struct order o;
+	struct buf again = {0};
+	CU_ASSERT_EQUAL_FATAL(order_answer_decode(row, sizeof(row), &o), 0);
+	CU_ASSERT_EQUAL(o.id.bytes[0], 0xaa);
+	CU_ASSERT_EQUAL(o.line.book_id, 12);
+	CU_ASSERT_EQUAL(o.line.quantity, 3);
+	CU_ASSERT_EQUAL(o.status, ORDER_REJECTED);
+	CU_ASSERT_EQUAL(o.reason, ORDER_INSUFFICIENT);
+	CU_ASSERT_EQUAL(o.refused, 12);
+	CU_ASSERT_EQUAL(o.available, 2);
+	CU_ASSERT_EQUAL(o.created_ms, 5);
+	CU_ASSERT_EQUAL(o.fingerprint, 77);
+	CU_ASSERT_EQUAL(order_lines(&o), 1);
+	order_op_end(&again, &o); /* and an order of one line is written like this for ever */
+	CU_ASSERT_EQUAL_FATAL(again.len, sizeof(row));
+	CU_ASSERT_EQUAL(memcmp(again.data, row, sizeof(row)), 0);
+	buf_free(&again);
 }
 
 /* ---- The list ---- */
@@ -279,6 +411,14 @@ test_malformed_orders(void)
 	buf_u8(&f.out.answer, 0);
 	CU_ASSERT_EQUAL(order_answer_decode(f.out.answer.data, f.out.answer.len, &o), -1);
 
+	struct buf row = {0};
+	struct order full = cart(&id, 3);
+	order_op_end(&row, &full);
+	for (size_t len = 0; len < row.len; len++)
+		CU_ASSERT_EQUAL(order_answer_decode(row.data, len, &o), -1);
+	order_free(&full);
+	buf_free(&row);
+
 	char text[UUID_TEXT], name[64];
 	uuid_print(&id, text);
 	snprintf(name, sizeof(name), "order:%s", text);
@@ -297,6 +437,9 @@ register_order(void)
 	    {"a repeated begin tells how it stands", test_a_repeated_begin_tells_how_it_stands},
 	    {"the end of an unknown order", test_the_end_of_an_unknown_order},
 	    {"begin and end in one batch", test_begin_and_end_in_one_batch},
+	    {"carts", test_carts},
+	    {"a refused cart names the book", test_a_refused_cart_names_the_book},
+	    {"rows of before carts", test_rows_of_before_carts},
 	    {"newest first, by pages", test_newest_first_by_pages},
 	    {"malformed orders, and keys", test_malformed_orders},
 	    CU_TEST_INFO_NULL,
