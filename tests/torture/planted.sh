@@ -14,7 +14,7 @@ LIMIT=${LIMIT:-300}
 RUN=${RUN:-40}
 BUILD=${BUILD:-build}
 DIR=$BUILD/planted
-BUGS="R1 R8 R9 GRANTED TABLE FLOORS DEDUP FLUSH"
+BUGS="R1 R8 R9 GRANTED TABLE FLOORS DEDUP FLUSH CART"
 
 # The faults that bring it to light soonest; all kinds would, in time.
 options() {

@@ -3,14 +3,14 @@
 import bisect
 import statistics
 
-READS, WRITES = {"info", "tag", "search", "order"}, {"buy", "stock", "price"}
+READS, WRITES = {"info", "tag", "search", "order"}, {"buy", "cart", "stock", "price"}
 UNANSWERED = {"failed", "unknown", "unsent", "not-applied"}
 AFTER_S = 10  # a fault's traces are looked for until the next one begins, at most so long after its end
 HEALTHY_S = 1  # the shop was well before a fault if everything was answered within so long before it
 
 
 def service_of(kind):
-    return "order" if kind in ("buy", "order") else "catalog"
+    return "order" if kind in ("buy", "cart", "order") else "catalog"
 
 
 class History:
@@ -23,7 +23,7 @@ class History:
         self.latency = {"read": [], "write": []}
         self.own_reads = {}  # replica: (invoked, returned) of reads answered at its own port, not from the cache
         self.requests = self.hits = 0
-        self.sold = {}  # order id: (book, quantity)
+        self.sold = {}  # order id: [(book, quantity), ...]
         self.loose = 0  # purchases without a key that were never answered
         with open(path, encoding="ascii") as lines:
             for line in lines:
@@ -41,8 +41,9 @@ class History:
         self.hits += words[5] == "HIT"
         self.invoked[side].append(invoked)
         self.returned[side].append(returned)
-        if kind == "buy" and outcome == "ok":
-            self.sold[words[12]] = (int(words[7]), int(words[8]))
+        if kind in ("buy", "cart") and outcome == "ok":
+            lines = words[7] if kind == "cart" else f"{words[7]}:{words[8]}"
+            self.sold[words[12]] = [tuple(map(int, line.split(":"))) for line in lines.split(",")]
         if kind == "buy" and words[9] == "-" and outcome in ("unknown", "pending"):
             self.loose += 1
         if side == "read" and at != "front" and words[5] != "HIT" and outcome != "failed":

@@ -144,9 +144,10 @@ class Torture:
         """Every acknowledged purchase is at every replica, and there is none that nobody asked for."""
         for name in self.shop.replicas("order"):
             orders = self.read_orders(name)
-            for order, (book, quantity) in self.seen.sold.items():
+            for order, wanted in self.seen.sold.items():
                 row = orders.get(order, {})
-                if (row.get("status"), row.get("book_id"), row.get("quantity")) != ("CONFIRMED", book, quantity):
+                lines = [(line["book_id"], line["quantity"]) for line in row.get("lines", ())]
+                if (row.get("status"), lines) != ("CONFIRMED", wanted):
                     self.problems.append(f"{name}: order {order} was acknowledged and is {row or 'not there'}")
             extra = sum(row["status"] == "CONFIRMED" for row in orders.values()) - len(self.seen.sold)
             if extra > self.seen.loose:

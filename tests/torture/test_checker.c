@@ -215,19 +215,123 @@ test_orders(void)
 	const char *sale = SHOP "10 20 1 front - - buy 1 1 7 ok 100 " A " t\n";
 	char text[512];
 	good(SHOP "10 20 1 front - - buy 1 1 7 pending " A "\n"
-		  "21 22 2 order-2 - - order " A " - - pending 1 1\n"
+		  "21 22 2 order-2 - - order " A " - - pending 1:1\n"
 		  "30 40 1 front - - buy 1 1 7 ok 100 " A " t\n"
-		  "50 60 2 order-2 - - order " A " - - confirmed 1 1 100 t\n");
-	snprintf(text, sizeof(text), "%s50 60 2 front - - order " A " - - pending 1 1\n", sale);
+		  "50 60 2 order-2 - - order " A " - - confirmed 1:1 100 t\n");
+	snprintf(text, sizeof(text), "%s50 60 2 front - - order " A " - - pending 1:1\n", sale);
 	bad(text);
 	snprintf(text, sizeof(text), "%s50 60 2 front - - order " A " - - none\n", sale);
 	bad(text);
 	snprintf(
-	    text, sizeof(text), "%s50 60 2 front - - order " A " - - confirmed 1 2 100 t\n", sale);
+	    text, sizeof(text), "%s50 60 2 front - - order " A " - - confirmed 1:2 100 t\n", sale);
 	bad(text);
-	snprintf(text, sizeof(text), "%s50 60 2 front - - order " A " - - rejected 1 1\n", sale);
+	snprintf(text, sizeof(text), "%s50 60 2 front - - order " A " - - rejected 1:1\n", sale);
 	bad(text);
 	snprintf(text, sizeof(text), "%s10 20 1 front - - buy 1 1 8 ok 100 " A " t\n", sale);
+	bad(text);
+}
+
+/* ---- Carts ---- */
+
+#define SHOPS SHOP "book 3 music 300 1\n"
+
+static void
+test_carts_are_whole(void)
+{
+	good(SHOP "10 40 1 front - - cart 2:3,1:4 - 7 ok 200,100 " A " t\n"
+		  "20 25 2 front - - search nature - - ok 1:100:10 2:200:5\n"
+		  "26 30 2 front - - search nature - - ok 1:100:6 2:200:2\n"
+		  "50 60 2 front - - buy 2 2 8 ok 200 " B " t\n"
+		  "70 80 2 front - - info 2 - - ok 200 0\n");
+	/* Half of it was never there. */
+	not_linear(SHOP "10 40 1 front - - cart 2:3,1:4 - 7 ok 200,100 " A " t\n"
+			"20 25 2 front - - search nature - - ok 1:100:6 2:200:5\n");
+	not_linear(SHOP "10 40 1 front - - cart 2:3,1:4 - 7 ok 200,100 " A " t\n"
+			"50 60 2 front - - info 1 - - ok 100 10\n");
+	not_linear(SHOP "10 40 1 front - - cart 2:3,1:4 - 7 ok 200,101 " A " t\n");
+	not_linear(SHOP "10 40 1 front - - cart 2:6,1:4 - 7 ok 200,100 " A " t\n");
+	/* Neither of two that need the last copy of both can be second. */
+	not_linear(SHOP "10 40 1 front - - cart 1:6,2:3 - 7 ok 100,200 " A " t\n"
+			"10 40 2 front - - cart 2:1,1:6 - 8 ok 200,100 " B " t\n");
+}
+
+static void
+test_refused_carts(void)
+{
+	good(SHOP "10 20 1 front - - cart 1:1,2:6 - 7 insufficient 2 5\n"
+		  "30 40 1 front - - search nature - - ok 1:100:10 2:200:5\n");
+	not_linear(SHOP "10 20 1 front - - cart 1:1,2:6 - 7 insufficient 2 5\n"
+			"30 40 1 front - - info 1 - - ok 100 9\n");
+	not_linear(SHOP "10 20 1 front - - cart 1:1,2:6 - 7 insufficient 2 4\n");
+	not_linear(SHOP "10 20 1 front - - cart 1:1,2:5 - 7 sold-out 2\n");
+	/* An earlier line should have been named. */
+	not_linear(SHOP "10 20 1 front - - cart 1:11,2:6 - 7 insufficient 2 5\n");
+}
+
+/* What is of one topic is told apart; the whole is in the books of the other, too. */
+static void
+test_carts_over_topics(void)
+{
+	const char *sale = SHOPS "10 20 1 front - - cart 1:4,3:1 - 7 ok 100,300 " A " t\n";
+	char text[512];
+	snprintf(text, sizeof(text),
+	    "%s30 40 1 front - - info 3 - - ok 300 0\n"
+	    "30 40 1 front - - info 1 - - ok 100 6\n",
+	    sale);
+	good(text);
+	snprintf(text, sizeof(text), "%s30 40 1 front - - info 3 - - ok 300 1\n", sale);
+	not_linear(text);
+	snprintf(text, sizeof(text), "%s30 40 1 front - - info 1 - - ok 100 10\n", sale);
+	not_linear(text);
+	good(SHOPS "10 20 1 front - - cart 1:4,3:2 - 7 insufficient 3 1\n"
+		   "30 40 1 front - - info 1 - - ok 100 10\n");
+}
+
+static void
+test_open_carts(void)
+{
+	const char *open = SHOP "10 20 1 front - - cart 1:1,2:1 - - unknown\n";
+	char text[512];
+	for (int taken = 0; taken <= 2; taken++) {
+		snprintf(text, sizeof(text),
+		    "%s30 40 2 front - - search nature - - ok 1:100:%d 2:200:%d\n", open,
+		    10 - taken, 5 - taken);
+		if (taken < 2)
+			good(text);
+		else
+			not_linear(text);
+	}
+	snprintf(
+	    text, sizeof(text), "%s30 40 2 front - - search nature - - ok 1:100:9 2:200:5\n", open);
+	not_linear(text);
+	/* One key, one cart. */
+	good(SHOP "10 20 1 front - - cart 1:1,2:1 - 7 unknown\n"
+		  "30 40 2 front - - search nature - - ok 1:100:9 2:200:4\n"
+		  "50 60 1 front - - cart 1:1,2:1 - 7 ok 100,200 " A " t\n");
+	not_linear(SHOP "10 20 1 front - - cart 1:1,2:1 - 7 unknown\n"
+			"50 60 1 front - - cart 1:1,2:1 - 7 ok 100,200 " A " t\n"
+			"70 80 2 front - - search nature - - ok 1:100:8 2:200:3\n");
+	bad(SHOP "10 20 1 front - - cart 1:1,2:1 - 7 unknown\n"
+		 "50 60 1 front - - cart 1:1,2:2 - 7 ok 100,200 " A " t\n");
+	bad(SHOP "10 20 1 front - - cart 1:1,2:6 - 7 insufficient 2 5\n"
+		 "50 60 1 front - - cart 1:1,2:6 - 7 sold-out 2\n");
+}
+
+static void
+test_orders_of_carts(void)
+{
+	const char *sale = SHOP "10 20 1 front - - cart 2:3,1:4 - 7 ok 200,100 " A " t\n";
+	char text[512];
+	snprintf(text, sizeof(text),
+	    "%s30 40 2 front - - order " A " - - confirmed 2:3,1:4 200,100 t\n", sale);
+	good(text);
+	snprintf(
+	    text, sizeof(text), "%s30 40 2 front - - order " A " - - confirmed 2:3 200 t\n", sale);
+	bad(text);
+	snprintf(text, sizeof(text),
+	    "%s30 40 2 front - - order " A " - - confirmed 2:3,1:4 200,101 t\n", sale);
+	bad(text);
+	snprintf(text, sizeof(text), "%s10 20 2 front - - buy 1 1 8 ok 100 " A " t\n", sale);
 	bad(text);
 }
 
@@ -261,6 +365,15 @@ test_balance(void)
 		CU_ASSERT_EQUAL(unbalanced(text, 1), stock < 10 || stock > 11 ? 1 : 0);
 	}
 	CU_ASSERT_EQUAL(unbalanced(writes, 0), 0);
+	for (int stock = 6; stock <= 10; stock++) {
+		snprintf(text, sizeof(text),
+		    SHOP "10 20 1 front - - cart 2:1,1:2 - 7 ok 200,100 " A " t\n"
+			 "10 20 1 front - - cart 1:1,2:9 - 8 insufficient 2 5\n"
+			 "30 40 1 front - - cart 1:1,2:1 - - unknown\n"
+			 "50 60 2 front - - info 1 - - ok 100 %d\n",
+		    stock);
+		CU_ASSERT_EQUAL(unbalanced(text, 1), stock < 7 || stock > 8 ? 1 : 0);
+	}
 }
 
 /* ---- Other ---- */
@@ -274,7 +387,13 @@ test_what_is_no_history(void)
 	    SHOP "10 20 1 front - - info 1 - - ok 100\n",
 	    SHOP "10 20 1 front - - info 1 - - unknown\n",
 	    SHOP "10 20 1 front - - buy 1 x 7 sold-out\n",
-	    SHOP "10 20 1 front - - search music - - ok\n", SHOP "hello\n"};
+	    SHOP "10 20 1 front - - search music - - ok\n", SHOP "hello\n",
+	    SHOP "10 20 1 front - - cart 1:1,1:1 - 7 not-applied\n",
+	    SHOP "10 20 1 front - - cart 1:1,2 - 7 not-applied\n",
+	    SHOP "10 20 1 front - - cart 1:1,2:1, - 7 not-applied\n",
+	    SHOP "10 20 1 front - - cart 1:1,2:1 - 7 sold-out\n",
+	    SHOP "10 20 1 front - - cart 1:1 - 7 sold-out 2\n",
+	    SHOP "10 20 1 front - - cart 1:1,2:1 - 7 ok 100 " A " t\n"};
 	char error[HISTORY_ERROR];
 	struct history h;
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
@@ -336,8 +455,11 @@ main(void)
 	    {"If-Match", test_if_match}, {"open sales", test_open_sales},
 	    {"open prices", test_open_prices},
 	    {"not_applied is a promise", test_not_applied_is_a_promise}, {"keys", test_keys},
-	    {"orders", test_orders}, {"the stock equation", test_balance},
-	    {"what is no history", test_what_is_no_history}, {"many at once", test_many_at_once},
+	    {"orders", test_orders}, {"carts are whole", test_carts_are_whole},
+	    {"refused carts", test_refused_carts}, {"carts over topics", test_carts_over_topics},
+	    {"open carts", test_open_carts}, {"orders of carts", test_orders_of_carts},
+	    {"the stock equation", test_balance}, {"what is no history", test_what_is_no_history},
+	    {"many at once", test_many_at_once},
 	    {"falsified answers are noticed", test_falsified_answers_are_noticed},
 	    CU_TEST_INFO_NULL};
 	CU_SuiteInfo suites[] = {

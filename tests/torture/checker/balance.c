@@ -9,14 +9,15 @@ struct account {
 };
 
 static struct account
-sum_up(const struct operations *ops, uint32_t place, int32_t stock)
+sum_up(const struct history *h, const struct operations *ops, uint32_t book)
 {
+	int32_t stock = h->books[book].stock;
 	struct account a = {.least = stock, .most = stock};
 	for (size_t i = 0; i < ops->count; i++) {
 		const struct operation *op = &ops->list[i];
-		if ((op->kind != BUY && op->kind != STOCK) || op->place != place)
+		int64_t change = operation_adds(h, op, book);
+		if (change == 0)
 			continue;
-		int64_t change = op->kind == BUY ? -(int64_t)op->argument : op->argument;
 		if (op->outcome == OK || (op->outcome == UNKNOWN && change < 0))
 			a.least += change;
 		if (op->outcome == OK || (op->outcome == UNKNOWN && change > 0))
@@ -28,13 +29,14 @@ sum_up(const struct operations *ops, uint32_t place, int32_t stock)
 }
 
 static bool
-check_book(const struct operations *ops, uint32_t place, const struct book *b, struct findings *f)
+check_book(const struct history *h, const struct operations *ops, uint32_t book, struct findings *f)
 {
-	struct account a = sum_up(ops, place, b->stock);
+	const struct book *b = &h->books[book];
+	struct account a = sum_up(h, ops, book);
 	bool read = false;
 	for (size_t i = 0; i < ops->count; i++) {
 		const struct operation *op = &ops->list[i];
-		if (op->kind != INFO || op->place != place || op->invoked <= a.written)
+		if (op->kind != INFO || op->place != b->place || op->invoked <= a.written)
 			continue;
 		read = true;
 		if (op->stock < a.least || op->stock > a.most)
@@ -53,6 +55,6 @@ balance_check(
 	const struct topic *t = &h->topics[topic];
 	size_t checked = 0;
 	for (uint32_t place = 0; place < t->count; place++)
-		checked += check_book(ops, place, &h->books[t->books[place]], f);
+		checked += check_book(h, ops, t->books[place], f);
 	return checked;
 }

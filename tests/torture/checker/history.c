@@ -12,6 +12,7 @@ static const char *const kind_names[KIND_COUNT] = {[INFO] = "info",
     [TAG] = "tag",
     [SEARCH] = "search",
     [BUY] = "buy",
+    [CART] = "cart",
     [STOCK] = "stock",
     [PRICE] = "price",
     [ORDER] = "order"};
@@ -168,6 +169,67 @@ take_book(struct history *h, struct words *w)
 	h->books[h->book_count++] = b;
 }
 
+/* ---- Lines of orders ---- */
+
+bool
+same_lines(const struct history *h, const struct record *a, const struct record *b, bool prices)
+{
+	bool same = a->line_count == b->line_count;
+	for (uint32_t i = 0; same && i < a->line_count; i++) {
+		const struct line *x = &h->lines[a->lines + i], *y = &h->lines[b->lines + i];
+		same = x->book == y->book && x->quantity == y->quantity &&
+		       (!prices || x->price == y->price);
+	}
+	return same;
+}
+
+static void
+add_line(struct history *h, struct record *r, uint32_t book, int32_t quantity)
+{
+	if (r->line_count == 0)
+		r->lines = h->line_count;
+	GROW(h->lines, h->line_count, h->line_cap);
+	h->lines[h->line_count++] = (struct line){.book = book, .quantity = quantity, .price = -1};
+	r->line_count++;
+}
+
+static bool
+has_line(const struct history *h, const struct record *r, uint32_t book)
+{
+	bool found = false;
+	for (uint32_t i = 0; i < r->line_count; i++)
+		found |= h->lines[r->lines + i].book == book;
+	return found;
+}
+
+static void
+take_lines(struct history *h, struct words *w, char *word, struct record *r)
+{
+	char *end = word;
+	do {
+		uint32_t book = find_book(w, h, parse_number(w, word, &end, 1, INT64_MAX));
+		w->bad =
+		    w->bad || *end != ':' || r->line_count == LINES_MAX || has_line(h, r, book);
+		if (w->bad)
+			return;
+		add_line(h, r, book, (int32_t)parse_number(w, end + 1, &end, 1, INT32_MAX));
+		word = end + 1;
+	} while (*end == ',');
+	w->bad = w->bad || *end != '\0';
+}
+
+/* One for each line. */
+static void
+take_prices(struct history *h, struct words *w, const struct record *r)
+{
+	char *word = next_word(w), *end = word;
+	for (uint32_t i = 0; i < r->line_count && !w->bad; i++) {
+		h->lines[r->lines + i].price = (int32_t)parse_number(w, word, &end, 0, INT32_MAX);
+		w->bad = w->bad || *end != (i + 1 < r->line_count ? ',' : '\0');
+		word = end + 1;
+	}
+}
+
 /* ---- Requests ---- */
 
 /* Exactly the books of the topic, each once: anything else is no possible answer, and is kept as
@@ -214,7 +276,8 @@ take_answer(struct history *h, struct words *w, struct record *r)
 		r->price = next_amount(w);
 		break;
 	case BUY:
-		r->price = next_amount(w);
+	case CART:
+		take_prices(h, w, r);
 		next_order(w, &r->order);
 		r->created = next_hash(w);
 		break;
@@ -227,12 +290,21 @@ take_answer(struct history *h, struct words *w, struct record *r)
 static void
 take_order_seen(struct history *h, struct words *w, struct record *r)
 {
-	r->object = find_book(w, h, next_number(w, 1, INT64_MAX));
-	r->argument = next_amount(w);
-	if (r->outcome != CONFIRMED)
+	take_lines(h, w, next_word(w), r);
+	if (r->outcome != CONFIRMED || w->bad)
 		return;
-	r->price = next_amount(w);
+	take_prices(h, w, r);
 	r->created = next_hash(w);
+}
+
+/* The book that a cart is refused for. */
+static void
+take_refused(struct history *h, struct words *w, struct record *r)
+{
+	r->object = find_book(w, h, next_number(w, 1, INT64_MAX));
+	w->bad = w->bad || !has_line(h, r, r->object);
+	if (r->outcome == INSUFFICIENT)
+		r->stock = next_amount(w);
 }
 
 static void
@@ -243,9 +315,11 @@ take_outcome(struct history *h, struct words *w, struct record *r)
 		take_answer(h, w, r);
 	else if (r->outcome == INSUFFICIENT && (r->kind == BUY || r->kind == STOCK))
 		r->stock = next_amount(w);
+	else if (r->kind == CART && (r->outcome == SOLD_OUT || r->outcome == INSUFFICIENT))
+		take_refused(h, w, r);
 	else if (r->kind == ORDER && r->outcome >= PENDING && r->outcome <= REJECTED)
 		take_order_seen(h, w, r);
-	else if (r->kind == BUY && r->outcome == PENDING)
+	else if (is_purchase(r->kind) && r->outcome == PENDING)
 		next_order(w, &r->order);
 	else if (!(r->kind == ORDER && r->outcome == NONE) &&
 		 !(r->kind == BUY && r->outcome == SOLD_OUT) &&
@@ -264,6 +338,8 @@ take_object(struct history *h, struct words *w, struct record *r)
 	} else if (r->kind == SEARCH) {
 		r->object = find_topic(h, word);
 		w->bad = w->bad || r->object == h->topic_count;
+	} else if (r->kind == CART) {
+		take_lines(h, w, word, r);
 	} else {
 		r->object = find_book(w, h, parse_number(w, word, &end, 1, INT64_MAX));
 		w->bad = w->bad || *end != '\0';
@@ -271,10 +347,10 @@ take_object(struct history *h, struct words *w, struct record *r)
 }
 
 static void
-take_argument(struct words *w, struct record *r)
+take_argument(struct history *h, struct words *w, struct record *r)
 {
 	char *end, *word = next_word(w);
-	if (!is_write(r->kind))
+	if (!is_write(r->kind) || r->kind == CART)
 		return;
 	r->argument = (int32_t)parse_number(w, word, &end, INT32_MIN, INT32_MAX);
 	if (r->kind == PRICE && *end == '>') {
@@ -282,6 +358,8 @@ take_argument(struct words *w, struct record *r)
 		r->argument = (int32_t)parse_number(w, end + 1, &end, INT32_MIN, INT32_MAX);
 	}
 	w->bad = w->bad || *end != '\0';
+	if (r->kind == BUY && !w->bad)
+		add_line(h, r, r->object, r->argument);
 }
 
 static void
@@ -298,7 +376,7 @@ take_record(struct history *h, struct words *w, uint32_t line)
 	if (w->bad)
 		return;
 	take_object(h, w, &r);
-	take_argument(w, &r);
+	take_argument(h, w, &r);
 	char *end, *key = next_word(w);
 	if (strcmp(key, "-") != 0)
 		r.key = (uint64_t)parse_number(w, key, &end, 1, INT64_MAX);
@@ -382,5 +460,6 @@ history_free(struct history *h)
 	free(h->books);
 	free(h->records);
 	free(h->rows);
+	free(h->lines);
 	memset(h, 0, sizeof(*h));
 }

@@ -22,11 +22,15 @@
  *     search  topic   -                    ok <id>:<price>:<stock> ...
  *     buy     book    quantity             ok <price> <order> <created> | sold-out |
  *                                          insufficient <stock> | pending <order>
+ *     cart    lines   -                    ok <price>,... <order> <created> | sold-out <book> |
+ *                                          insufficient <book> <stock> | pending <order>
  *     stock   book    change               ok <price> <stock> | insufficient <stock>
  *     price   book    [<expected>>]price   ok <price> <stock> | refused   (If-Match failed)
- *     order   order   -                    confirmed <book> <quantity> <price> <created> |
- *                                          pending <book> <quantity> | rejected <book> <quantity> |
- *                                          none
+ *     order   order   -                    confirmed <lines> <price>,... <created> |
+ *                                          pending <lines> | rejected <lines> | none
+ *
+ * lines: <book>:<quantity>,<book>:<quantity>,... each of another book. An order of one purchased
+ * book has one.
  *
  * Any write may also have come to
  *     not-applied   the shop's promise that this attempt did and will do nothing
@@ -44,9 +48,10 @@
 #include "fcgi/base/uuid.h"
 
 #define TOPIC_BOOKS_MAX 8 /* books of a topic */
+#define LINES_MAX 8       /* of an order */
 #define HISTORY_ERROR 256
 
-enum kind { INFO, TAG, SEARCH, BUY, STOCK, PRICE, ORDER, KIND_COUNT };
+enum kind { INFO, TAG, SEARCH, BUY, CART, STOCK, PRICE, ORDER, KIND_COUNT };
 
 enum outcome {
 	OK,
@@ -83,12 +88,20 @@ struct row {
 	int32_t price, stock;
 };
 
+/* Of an order: of a purchase, a cart, a read order. */
+struct line {
+	uint32_t book; /* index */
+	int32_t quantity;
+	int32_t price; /* -1: not said */
+};
+
 struct record {
 	int64_t invoked, returned;
 	uint32_t line;
 	enum kind kind;
 	enum outcome outcome;
-	uint32_t object; /* index of the book or topic; for an order the book it is said to be of */
+	uint32_t
+	    object; /* index of the book or topic; of a refused cart the book it is refused for */
 	int32_t argument; /* quantity, change or price */
 	int32_t expected; /* price: If-Match; 0: none */
 	uint64_t key;     /* 0: none */
@@ -96,6 +109,8 @@ struct record {
 	struct uuid order; /* nil: none was named */
 	uint64_t created;  /* a hash; 0: none */
 	uint64_t rows;     /* index of the first; a search has as many as its topic has books */
+	uint64_t lines;    /* index of the first of BUY, CART, ORDER */
+	uint32_t line_count;
 };
 
 struct history {
@@ -103,8 +118,9 @@ struct history {
 	struct topic *topics;
 	struct record *records;
 	struct row *rows;
-	size_t book_count, topic_count, record_count, row_count;
-	size_t book_cap, topic_cap, record_cap, row_cap;
+	struct line *lines;
+	size_t book_count, topic_count, record_count, row_count, line_count;
+	size_t book_cap, topic_cap, record_cap, row_cap, line_cap;
 };
 
 /* Read all of `path`. 0, or -1 with a sentence in `error`. Free it in either case. */
@@ -127,7 +143,18 @@ is_decided(enum outcome outcome)
 static inline bool
 is_write(enum kind kind)
 {
-	return kind == BUY || kind == STOCK || kind == PRICE;
+	return kind == BUY || kind == CART || kind == STOCK || kind == PRICE;
 }
+
+/* What makes an order: by its key, one operation. */
+static inline bool
+is_purchase(enum kind kind)
+{
+	return kind == BUY || kind == CART;
+}
+
+/* Are two records of the same books in the same quantities? `prices`: and at the same prices? */
+bool same_lines(
+    const struct history *h, const struct record *a, const struct record *b, bool prices);
 
 #endif

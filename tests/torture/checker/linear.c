@@ -89,7 +89,7 @@ set_add(struct set *s, const struct configuration *c)
 
 struct search {
 	const struct history *h;
-	const struct topic *topic;
+	uint32_t topic;
 	const struct operation *slot[PENDING_MAX]; /* NULL: free */
 	const struct operation *alike[ALIKE_MAX];  /* one of each kind */
 	uint16_t open[ALIKE_MAX];                  /* how many were invoked so far */
@@ -101,7 +101,7 @@ struct search {
 static bool
 apply(const struct search *s, struct configuration *c, const struct operation *op)
 {
-	return model_apply(&c->state, op, s->topic->count, s->h->rows);
+	return model_apply(&c->state, op, s->h, s->topic);
 }
 
 /* Every pending operation that changes nothing, and whose answer is true now, takes effect now. */
@@ -184,9 +184,14 @@ step(struct search *s)
 /* ---- Open operations ---- */
 
 static bool
-same_effect(const struct operation *a, const struct operation *b)
+same_effect(const struct search *s, const struct operation *a, const struct operation *b)
 {
-	return a->kind == b->kind && a->place == b->place && a->argument == b->argument;
+	const struct topic *t = &s->h->topics[s->topic];
+	bool same = true;
+	for (uint32_t i = 0; i < t->count; i++)
+		same &=
+		    operation_adds(s->h, a, t->books[i]) == operation_adds(s->h, b, t->books[i]);
+	return same;
 }
 
 /* False: too many kinds. */
@@ -194,7 +199,7 @@ static bool
 invoke_open(struct search *s, const struct operation *op)
 {
 	size_t i = 0;
-	while (i < s->alike_count && !same_effect(s->alike[i], op))
+	while (i < s->alike_count && !same_effect(s, s->alike[i], op))
 		i++;
 	if (i == ALIKE_MAX || s->open[i] == UINT16_MAX)
 		return false;
@@ -205,10 +210,15 @@ invoke_open(struct search *s, const struct operation *op)
 }
 
 static bool
-saw_price(const struct history *h, const struct operation *op, uint32_t place, int32_t price)
+saw_price(const struct history *h, const struct operation *op, uint32_t topic, uint32_t place,
+    int32_t price)
 {
 	if (op->kind == SEARCH)
 		return h->rows[op->rows + place].price == price;
+	if (is_purchase(op->kind)) {
+		const struct line *line = operation_line(h, op, h->topics[topic].books[place]);
+		return op->outcome == OK && line != NULL && line->price == price;
+	}
 	if (op->place != place)
 		return false;
 	if (op->kind == INFO || op->kind == TAG)
@@ -220,13 +230,14 @@ saw_price(const struct history *h, const struct operation *op, uint32_t place, i
 
 /* The first return of an answer that only a book with that price can have given; NEVER: none. */
 static int64_t
-first_seen(const struct history *h, const struct operations *ops, const struct operation *setter)
+first_seen(const struct history *h, uint32_t topic, const struct operations *ops,
+    const struct operation *setter)
 {
 	int64_t first = NEVER;
 	for (size_t i = 0; i < ops->count; i++) {
 		const struct operation *op = &ops->list[i];
 		if (op != setter && op->returned < first &&
-		    saw_price(h, op, setter->place, setter->argument))
+		    saw_price(h, op, topic, setter->place, setter->argument))
 			first = op->returned;
 	}
 	return first;
@@ -245,14 +256,14 @@ forget_refusals(struct operations *ops, const struct operation *setter)
 }
 
 static void
-settle_prices(const struct history *h, struct operations *ops)
+settle_prices(const struct history *h, uint32_t topic, struct operations *ops)
 {
 	size_t kept = 0;
 	for (size_t i = 0; i < ops->count; i++) {
 		struct operation *op = &ops->list[i];
 		if (op->kind != PRICE || op->returned != NEVER)
 			continue;
-		op->returned = first_seen(h, ops, op);
+		op->returned = first_seen(h, topic, ops, op);
 		if (op->returned != NEVER && op->returned > op->invoked)
 			continue;
 		forget_refusals(ops, op);
@@ -338,9 +349,10 @@ static void
 print_state(char *out, size_t size, const struct search *s, const struct state *state)
 {
 	size_t at = 0;
-	for (uint32_t i = 0; i < s->topic->count && at < size; i++)
+	const struct topic *t = &s->h->topics[s->topic];
+	for (uint32_t i = 0; i < t->count && at < size; i++)
 		at += (size_t)snprintf(out + at, size - at, " %" PRIu64 ":%d:%d",
-		    s->h->books[s->topic->books[i]].id, state->price[i], state->stock[i]);
+		    s->h->books[t->books[i]].id, state->price[i], state->stock[i]);
 }
 
 static void
@@ -353,8 +365,8 @@ tell(const struct search *s, const struct operation *op, struct findings *f)
 	    "line %u: %s of topic %s, answered %s (price %d, stock %d), fits nowhere between "
 	    "%" PRId64 " and %" PRId64
 	    ". Before, one of %zu possible states was (book:price:stock)%s",
-	    op->line, kind_name(op->kind), s->topic->name, outcome_name(op->outcome), op->price,
-	    op->stock, op->invoked, op->returned, s->now.count, possible);
+	    op->line, kind_name(op->kind), s->h->topics[s->topic].name, outcome_name(op->outcome),
+	    op->price, op->stock, op->invoked, op->returned, s->now.count, possible);
 }
 
 static enum linear_verdict
@@ -367,7 +379,7 @@ run(struct search *s, const struct operations *ops, const struct event *events, 
 		bool possible = events[i].is_return ? await(s, slot) : invoke(s, op);
 		if (!possible) {
 			finding(f, "line %u: topic %s cannot be checked: too much is open at once",
-			    op->line, s->topic->name);
+			    op->line, s->h->topics[s->topic].name);
 			return LINEAR_GAVE_UP;
 		}
 		if (!events[i].is_return)
@@ -386,10 +398,10 @@ enum linear_verdict
 linear_check(const struct history *h, uint32_t topic, struct operations *ops, struct findings *f,
     size_t *most)
 {
-	struct search s = {.h = h, .topic = &h->topics[topic]};
+	struct search s = {.h = h, .topic = topic};
 	struct configuration first;
 	size_t count;
-	settle_prices(h, ops);
+	settle_prices(h, topic, ops);
 	struct event *events = make_events(ops, &count);
 	memset(&first, 0, sizeof(first));
 	first.state = model_start(h, topic);

@@ -25,24 +25,39 @@ found(const struct state *s, const struct row *rows, uint32_t books)
 	return true;
 }
 
+/* The line in question is the first one that cannot be had. */
 static bool
-buy(int32_t price, int32_t *stock, const struct operation *op)
+refuse(const struct operation *op, const struct line *line, uint32_t place, int32_t stock)
 {
-	switch (op->outcome) {
-	case SOLD_OUT:
-		return *stock == 0;
-	case INSUFFICIENT:
-		return *stock == op->stock && *stock > 0 && *stock < op->argument;
-	case OK:
-		if (op->price != price)
+	if (place != op->place)
+		return stock >= line->quantity;
+	if (op->outcome == SOLD_OUT)
+		return stock == 0;
+	return stock == op->stock && stock > 0 && stock < line->quantity;
+}
+
+/* All lines that are of this topic's books, or none. */
+static bool
+buy(struct state *s, const struct operation *op, const struct history *h, uint32_t topic)
+{
+	struct state after = *s;
+	for (uint32_t i = 0; i < op->line_count; i++) {
+		const struct line *line = &h->lines[op->lines + i];
+		uint32_t place = h->books[line->book].place;
+		if (h->books[line->book].topic != topic)
+			continue;
+		if (op->outcome == SOLD_OUT || op->outcome == INSUFFICIENT) {
+			bool fits = refuse(op, line, place, s->stock[place]);
+			if (!fits || place == op->place)
+				return fits;
+			continue;
+		}
+		if (s->stock[place] < line->quantity ||
+		    (op->outcome == OK && line->price != s->price[place]))
 			return false;
-		break;
-	default:
-		break;
+		after.stock[place] -= line->quantity;
 	}
-	if (*stock < op->argument)
-		return false;
-	*stock -= op->argument;
+	*s = after;
 	return true;
 }
 
@@ -71,7 +86,7 @@ set_price(int32_t *price, int32_t stock, const struct operation *op)
 }
 
 bool
-model_apply(struct state *s, const struct operation *op, uint32_t books, const struct row *rows)
+model_apply(struct state *s, const struct operation *op, const struct history *h, uint32_t topic)
 {
 	int32_t *price = &s->price[op->place], *stock = &s->stock[op->place];
 	switch (op->kind) {
@@ -80,9 +95,10 @@ model_apply(struct state *s, const struct operation *op, uint32_t books, const s
 	case TAG:
 		return op->price == *price;
 	case SEARCH:
-		return found(s, rows + op->rows, books);
+		return found(s, h->rows + op->rows, h->topics[topic].count);
 	case BUY:
-		return buy(*price, stock, op);
+	case CART:
+		return buy(s, op, h, topic);
 	case STOCK:
 		return change_stock(*price, stock, op);
 	case PRICE:

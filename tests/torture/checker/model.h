@@ -17,11 +17,10 @@ struct state model_start(const struct history *h, uint32_t topic);
 
 /*
  * May the operation take place now, with the answer it was given? Then *s is what it leaves. An
- * open one may if it would change something. `books`: how many the topic has; `rows`: the
- * history's.
+ * open one may if it would change something.
  */
 bool model_apply(
-    struct state *s, const struct operation *op, uint32_t books, const struct row *rows);
+    struct state *s, const struct operation *op, const struct history *h, uint32_t topic);
 
 /* An answer that changes nothing: it only says what was. */
 static inline bool

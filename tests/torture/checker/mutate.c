@@ -24,14 +24,16 @@ pick(struct mutator *m, uint64_t limit)
 
 /* Could an open or pending write of the book have changed what this read should have seen? */
 static bool
-is_alone(const struct operations *ops, const struct operation *read)
+is_alone(const struct mutator *m, uint32_t topic, const struct operations *ops,
+    const struct operation *read)
 {
 	for (size_t i = 0; i < ops->count; i++) {
 		const struct operation *op = &ops->list[i];
 		if (op->invoked > read->returned)
 			break; /* in the order of invocation */
 		if (is_write(op->kind) && op->returned >= read->invoked &&
-		    (read->kind == SEARCH || op->place == read->place))
+		    (read->kind == SEARCH ||
+			operation_writes(m->h, op, m->h->topics[topic].books[read->place])))
 			return false;
 	}
 	return true;
@@ -80,7 +82,7 @@ try_one(struct mutator *m, uint32_t topic, struct findings *f)
 	int tries = 0;
 	for (; tries < TRIES && good->count > 0; tries++) {
 		at = pick(m, good->count);
-		if (!is_write(good->list[at].kind) && is_alone(good, &good->list[at]))
+		if (!is_write(good->list[at].kind) && is_alone(m, topic, good, &good->list[at]))
 			break;
 	}
 	if (tries == TRIES || good->count == 0)

@@ -5,10 +5,18 @@
 
 #include "fcgi/base/xalloc.h"
 
-static uint32_t
-topic_of(const struct history *h, const struct record *r)
+/* Whether the record says, or asks for, something of the topic. */
+static bool
+is_of_topic(const struct history *h, const struct record *r, uint32_t topic)
 {
-	return r->kind == SEARCH ? r->object : h->books[r->object].topic;
+	if (r->kind == SEARCH)
+		return r->object == topic;
+	if (r->kind != CART || (is_decided(r->outcome) && r->outcome != OK))
+		return h->books[r->object].topic == topic;
+	bool found = false;
+	for (uint32_t i = 0; i < r->line_count; i++)
+		found |= h->books[h->lines[r->lines + i].book].topic == topic;
+	return found;
 }
 
 static struct operation
@@ -24,23 +32,54 @@ from_record(const struct history *h, const struct record *r)
 	    .expected = r->expected,
 	    .price = r->price,
 	    .stock = r->stock,
-	    .rows = r->rows};
+	    .rows = r->rows,
+	    .lines = r->lines,
+	    .line_count = r->line_count};
+}
+
+const struct line *
+operation_line(const struct history *h, const struct operation *op, uint32_t book)
+{
+	for (uint32_t i = 0; i < op->line_count; i++)
+		if (h->lines[op->lines + i].book == book)
+			return &h->lines[op->lines + i];
+	return NULL;
+}
+
+int64_t
+operation_adds(const struct history *h, const struct operation *op, uint32_t book)
+{
+	const struct line *line = operation_line(h, op, book);
+	if (line != NULL)
+		return -(int64_t)line->quantity;
+	return op->kind == STOCK && op->place == h->books[book].place ? op->argument : 0;
+}
+
+bool
+operation_writes(const struct history *h, const struct operation *op, uint32_t book)
+{
+	if (is_purchase(op->kind))
+		return operation_line(h, op, book) != NULL;
+	return is_write(op->kind) && op->place == h->books[book].place;
 }
 
 /* ---- Attempts at the same operation ---- */
 
 static bool
-same_request(const struct record *a, const struct record *b)
+same_request(const struct history *h, const struct record *a, const struct record *b)
 {
+	if (a->kind == CART && b->kind == CART)
+		return same_lines(h, a, b, false);
 	return a->kind == b->kind && a->object == b->object && a->argument == b->argument &&
 	       a->expected == b->expected;
 }
 
 static bool
-same_answer(const struct record *a, const struct record *b)
+same_answer(const struct history *h, const struct record *a, const struct record *b)
 {
-	return a->outcome == b->outcome && a->price == b->price && a->stock == b->stock &&
-	       a->created == b->created && uuid_equal(&a->order, &b->order);
+	return a->outcome == b->outcome && a->object == b->object && same_lines(h, a, b, true) &&
+	       a->price == b->price && a->stock == b->stock && a->created == b->created &&
+	       uuid_equal(&a->order, &b->order);
 }
 
 /* The attempt that was decided first, or NULL. */
@@ -56,17 +95,17 @@ first_decided(const struct record *const *attempts, size_t count)
 }
 
 static void
-compare_attempts(const struct record *const *attempts, size_t count, const struct record *decided,
-    struct findings *f)
+compare_attempts(const struct history *h, const struct record *const *attempts, size_t count,
+    const struct record *decided, struct findings *f)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct record *a = attempts[i];
-		if (!same_request(a, attempts[0]))
+		if (!same_request(h, a, attempts[0]))
 			finding(f, "line %u: key %" PRIu64 " is that of another request, line %u",
 			    a->line, a->key, attempts[0]->line);
 		else if (decided == NULL)
 			continue;
-		else if (is_decided(a->outcome) && !same_answer(a, decided))
+		else if (is_decided(a->outcome) && !same_answer(h, a, decided))
 			finding(f, "line %u: key %" PRIu64 " was answered otherwise in line %u",
 			    a->line, a->key, decided->line);
 		else if (a->outcome == NOT_APPLIED && a->invoked > decided->returned)
@@ -81,19 +120,20 @@ compare_attempts(const struct record *const *attempts, size_t count, const struc
 	}
 }
 
-/* False when none of the attempts can have had an effect. */
+/* False when none of the attempts can have had an effect. *said: the attempt to go by. */
 static bool
 merge(const struct history *h, const struct record *const *attempts, size_t count,
-    struct operation *out, struct findings *f)
+    struct operation *out, const struct record **said, struct findings *f)
 {
 	const struct record *first = NULL, *decided = first_decided(attempts, count);
-	compare_attempts(attempts, count, decided, f);
+	compare_attempts(h, attempts, count, decided, f);
 	for (size_t i = 0; i < count && first == NULL; i++)
 		if (attempts[i]->outcome != NOT_APPLIED && attempts[i]->outcome != UNSENT)
 			first = attempts[i];
 	if (first == NULL)
 		return false;
-	*out = from_record(h, decided != NULL ? decided : first);
+	*said = decided != NULL ? decided : first;
+	*out = from_record(h, *said);
 	out->invoked = first->invoked;
 	if (decided == NULL) {
 		out->returned = NEVER;
@@ -159,11 +199,15 @@ operations_make(const struct history *h, struct findings *f)
 	const struct record **picked = pick(h, &count);
 	for (size_t i = 0; i < count; i += same) {
 		struct operation op;
+		const struct record *said;
 		for (same = 1; picked[i]->key != 0 && i + same < count &&
 			       picked[i + same]->key == picked[i]->key;)
 			same++;
-		if (merge(h, picked + i, same, &op, f))
-			add(&topics[topic_of(h, picked[i])], &op);
+		if (!merge(h, picked + i, same, &op, &said, f))
+			continue;
+		for (uint32_t t = 0; t < h->topic_count; t++)
+			if (is_of_topic(h, said, t))
+				add(&topics[t], &op);
 	}
 	free(picked);
 	for (size_t t = 0; t < h->topic_count; t++)

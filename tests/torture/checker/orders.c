@@ -37,32 +37,33 @@ compare(const void *left, const void *right)
 
 /* Two answers about the same order that cannot both be true, whenever they were given. */
 static const char *
-contradiction(const struct record *a, const struct record *b)
+contradiction(const struct history *h, const struct record *a, const struct record *b)
 {
-	if (a->kind == BUY && b->kind == BUY && (a->key != b->key || a->key == 0))
+	if (is_purchase(a->kind) && is_purchase(b->kind) && (a->key != b->key || a->key == 0))
 		return "is the order of another purchase too";
 	if (a->outcome == NONE || b->outcome == NONE)
 		return NULL;
-	if (a->object != b->object || a->argument != b->argument)
+	if (!same_lines(h, a, b, false))
 		return "is of another book or quantity";
 	if (stage_of(a) != ENDED || stage_of(b) != ENDED)
 		return NULL;
 	if (is_sale(a) != is_sale(b))
 		return "ended otherwise";
-	if (is_sale(a) && (a->price != b->price || a->created != b->created))
+	if (is_sale(a) && (!same_lines(h, a, b, true) || a->created != b->created))
 		return "was sold at another price or time";
 	return NULL;
 }
 
 static void
-check_order(const struct record *const *said, size_t count, struct findings *f)
+check_order(
+    const struct history *h, const struct record *const *said, size_t count, struct findings *f)
 {
 	for (size_t i = 1; i < count; i++) {
 		const char *why = NULL;
 		size_t other = 0;
 		for (size_t j = 0; j < i && why == NULL; j++) {
 			other = j;
-			why = contradiction(said[j], said[i]);
+			why = contradiction(h, said[j], said[i]);
 			if (why == NULL && said[j]->returned < said[i]->invoked &&
 			    stage_of(said[i]) < stage_of(said[j]))
 				why = "had come further before";
@@ -86,7 +87,7 @@ orders_check(const struct history *h, struct findings *f)
 		for (same = 1;
 		     i + same < count && uuid_equal(&said[i]->order, &said[i + same]->order);)
 			same++;
-		check_order(said + i, same, f);
+		check_order(h, said + i, same, f);
 	}
 	free(said);
 	return orders;

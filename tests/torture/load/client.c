@@ -21,6 +21,8 @@
 #define UNKEYED 33 /* one write in so many has no key, and may stay open */
 #define AGAIN 20   /* one decided write in so many is sent again */
 #define DIRECT 10  /* one write in so many goes to a replica's own port */
+#define CART_LINES 3
+#define CART_COPIES 2 /* of a book, at most */
 
 /* ---- A hand: what a client works with ---- */
 
@@ -131,17 +133,39 @@ say_unexpected(struct hand *h, const struct reply *reply)
 }
 
 static void
+say_lines(struct hand *h, const json_t *order)
+{
+	const json_t *lines = json_object_get(order, "lines"), *line;
+	size_t i;
+	json_array_foreach(lines, i, line)
+	{
+		buf_printf(&h->outcome, "%c%" PRId64 ":%" PRId64, i == 0 ? ' ' : ',',
+		    number(line, "book_id"), number(line, "quantity"));
+	}
+}
+
+static void
+say_prices(struct hand *h, const json_t *order)
+{
+	const json_t *lines = json_object_get(order, "lines"), *line;
+	size_t i;
+	json_array_foreach(lines, i, line)
+	{
+		buf_printf(&h->outcome, "%c%" PRId64, i == 0 ? ' ' : ',', cents(line, "price"));
+	}
+}
+
+static void
 say_read_order(struct hand *h, const json_t *data)
 {
 	const char *status = text(data, "status");
-	int64_t book = number(data, "book_id"), quantity = number(data, "quantity");
-	buf_clear(&h->outcome);
-	if (strcmp(status, "CONFIRMED") == 0)
-		buf_printf(&h->outcome, "confirmed %" PRId64 " %" PRId64 " %" PRId64 " %s", book,
-		    quantity, cents(data, "price"), text(data, "created_at"));
-	else
-		buf_printf(&h->outcome, "%s %" PRId64 " %" PRId64,
-		    strcmp(status, "PENDING") == 0 ? "pending" : "rejected", book, quantity);
+	bool sold = strcmp(status, "CONFIRMED") == 0;
+	say(h, sold ? "confirmed" : strcmp(status, "PENDING") == 0 ? "pending" : "rejected");
+	say_lines(h, data);
+	if (!sold)
+		return;
+	say_prices(h, data);
+	buf_printf(&h->outcome, " %s", text(data, "created_at"));
 }
 
 static void
@@ -188,6 +212,11 @@ say_done(struct hand *h, const char *kind, const struct reply *reply)
 		note_order(text(data, "order_id"));
 		buf_printf(&h->outcome, "ok %" PRId64 " %s %s", cents(data, "price"),
 		    text(data, "order_id"), text(data, "created_at"));
+	} else if (strcmp(kind, "cart") == 0) {
+		note_order(text(data, "order_id"));
+		say(h, "ok");
+		say_prices(h, data);
+		buf_printf(&h->outcome, " %s %s", text(data, "order_id"), text(data, "created_at"));
 	} else {
 		buf_printf(&h->outcome, "ok %" PRId64 " %" PRId64, cents(data, "price"),
 		    number(data, "quantity"));
@@ -198,14 +227,16 @@ static void
 say_conflict(struct hand *h, const struct reply *reply)
 {
 	const char *type = text(reply->json, "type");
-	if (strcmp(type, "/problems/sold-out") == 0) {
-		say(h, "sold-out");
-	} else if (strcmp(type, "/problems/insufficient-stock") == 0) {
-		buf_clear(&h->outcome);
-		buf_printf(&h->outcome, "insufficient %" PRId64, number(reply->json, "available"));
-	} else {
+	bool none = strcmp(type, "/problems/sold-out") == 0;
+	if (!none && strcmp(type, "/problems/insufficient-stock") != 0) {
 		say(h, "unknown"); /* the same key is being handled right now */
+		return;
 	}
+	say(h, none ? "sold-out" : "insufficient");
+	if (json_object_get(reply->json, "book_id") != NULL) /* of a cart */
+		buf_printf(&h->outcome, " %" PRId64, number(reply->json, "book_id"));
+	if (!none)
+		buf_printf(&h->outcome, " %" PRId64, number(reply->json, "available"));
 }
 
 /* Returns whether it is decided for good. */
@@ -290,13 +321,34 @@ struct write {
 	unsigned book; /* index */
 	int64_t argument, expected;
 	uint64_t key;
+	struct {
+		uint64_t id;
+		unsigned copies;
+	} cart[CART_LINES];
+	unsigned lines; /* of a cart */
 };
+
+/* The words of a history, and the body of the request. */
+static void
+print_cart(const struct write *w, char object[128], char body[256])
+{
+	size_t o = 0, b = (size_t)snprintf(body, 256, "{\"lines\":[");
+	for (unsigned i = 0; i < w->lines; i++) {
+		const char *comma = i > 0 ? "," : "";
+		o += (size_t)snprintf(object + o, 128 - o, "%s%" PRIu64 ":%u", comma, w->cart[i].id,
+		    w->cart[i].copies);
+		b += (size_t)snprintf(body + b, 256 - b,
+		    "%s{\"book_id\":%" PRIu64 ",\"quantity\":%u}", comma, w->cart[i].id,
+		    w->cart[i].copies);
+	}
+	snprintf(body + b, 256 - b, "]}");
+}
 
 /* One attempt. Returns whether it was decided. */
 static bool
 attempt(struct hand *h, const struct write *w, const struct door *door)
 {
-	char path[128], body[64], object[24], argument[64];
+	char path[128], body[256], object[128], argument[64];
 	uint64_t id = h->load->shop.books[w->book].id;
 	struct line line = {.kind = w->kind, .object = object, .argument = argument, .key = w->key};
 	struct request request = {.method = "PUT",
@@ -312,6 +364,11 @@ attempt(struct hand *h, const struct write *w, const struct door *door)
 		request.method = "POST";
 		snprintf(path, sizeof(path), "/buy/%" PRIu64, id);
 		snprintf(body, sizeof(body), "{\"quantity\":%" PRId64 "}", w->argument);
+	} else if (strcmp(w->kind, "cart") == 0) {
+		request.method = "POST";
+		snprintf(path, sizeof(path), "/orders");
+		snprintf(argument, sizeof(argument), "-");
+		print_cart(w, object, body);
 	} else if (strcmp(w->kind, "stock") == 0) {
 		snprintf(body, sizeof(body), "{\"quantity_change\":%" PRId64 "}", w->argument);
 	} else {
@@ -369,17 +426,36 @@ look(struct hand *h)
 		look_at_book(h);
 }
 
-/* As much comes as goes: a buyer takes 2 on average, and every third time finds the shelves filled.
- */
+/* Books that differ, of whatever topics, in whatever order. */
+static void
+fill_cart(struct hand *h, struct write *w)
+{
+	const struct shop *s = &h->load->shop;
+	unsigned most = s->book_count < CART_LINES ? s->book_count : CART_LINES;
+	unsigned book = w->book;
+	w->kind = "cart";
+	w->lines = 1 + (unsigned)pick(h, most);
+	for (unsigned i = 0; i < w->lines; i++) {
+		w->cart[i].id = s->books[book].id;
+		w->cart[i].copies = 1 + (unsigned)pick(h, CART_COPIES);
+		unsigned left = s->book_count - most; /* of a round, never to be used up */
+		book = (book + 1 + (unsigned)pick(h, 1 + left / CART_LINES)) % s->book_count;
+	}
+}
+
+/* As much comes as goes: a buyer takes 2 or 3 on average, and every second time finds the shelves
+ * filled. */
 static struct write
 choose_write(struct hand *h)
 {
 	struct write w = {.kind = "buy", .book = (unsigned)pick(h, h->load->shop.book_count)};
 	uint64_t which = pick(h, 10);
 	w.argument = 1 + (int64_t)pick(h, 3);
-	if (which >= 5 && which < 7) {
+	if (which < 2) {
+		fill_cart(h, &w);
+	} else if (which >= 5 && which < 7) {
 		w.kind = "stock";
-		w.argument = pick(h, 4) == 0 ? -1 - (int64_t)pick(h, 4) : 2 + (int64_t)pick(h, 10);
+		w.argument = pick(h, 4) == 0 ? -1 - (int64_t)pick(h, 4) : 2 + (int64_t)pick(h, 14);
 	} else if (which >= 7) {
 		w.kind = "price";
 		w.argument = (int64_t)atomic_fetch_add(&h->load->prices, 1);
@@ -405,7 +481,8 @@ static void
 change(struct hand *h)
 {
 	struct write w = choose_write(h);
-	const char *service = strcmp(w.kind, "buy") == 0 ? "order" : "catalog";
+	bool buys = strcmp(w.kind, "buy") == 0 || strcmp(w.kind, "cart") == 0;
+	const char *service = buys ? "order" : "catalog";
 	if (pick(h, UNKEYED) == 0) {
 		w = without_key(w);
 		attempt(h, &w, &h->load->shop.doors[0]);
