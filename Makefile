@@ -103,8 +103,9 @@ PROGRAMS = $(addprefix $(B)/,bazar-catalog bazar-order bazar-run bazar-init baza
 SOURCES  = $(wildcard fcgi/*.c fcgi/*/*.c nginx/module/*.c replica/*.c replica/*/*.c sql/*.c tests/*/*.c tests/torture/*/*.c)
 HEADERS  = $(wildcard fcgi/*.h fcgi/*/*.h replica/*.h replica/*/*.h sql/*.h tests/*/*.h tests/torture/*/*.h)
 SCRIPTS  = .ci/run .ci/deps nginx/conf/render nginx/module/configure nginx/module/fits nginx/pages \
-	tests/browser/run tests/fuzz/run.sh tests/sim/planted.sh tests/torture/planted.sh \
-	vagrant/provision.sh vagrant/monitoring/targets vagrant/check-deb vagrant/completion.bash
+	tests/bench/pages tests/browser/ready tests/browser/run tests/fuzz/run.sh tests/sim/planted.sh \
+	tests/torture/planted.sh vagrant/provision.sh vagrant/monitoring/targets vagrant/check-deb \
+	vagrant/completion.bash
 
 UNIT  = $(B)/tests/unit
 SIM   = $(B)/tests/sim
@@ -372,6 +373,7 @@ valgrind: $(UNIT)
 bench: all tests
 	@.ci/deps $(BENCH_PACKAGES)
 	BUILD=$(B) python3 tests/bench/run.py
+	BUILD=$(B) tests/bench/pages
 
 lint: $(NGINX)/ngx_auto_config.h
 	@.ci/deps $(LINT_PACKAGES)

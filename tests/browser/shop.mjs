@@ -1,7 +1,7 @@
 // A whole shop of a test's own, and a way to it on which answers can get lost.
 import { execFile } from 'node:child_process';
 import { createServer, request } from 'node:http';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 const TOP = fileURLToPath(new URL('../..', import.meta.url));
-const BUILD = resolve(TOP, process.env.BUILD ?? 'build');
+export const BUILD = resolve(TOP, process.env.BUILD ?? 'build');
 const OFFSETS = [0, 80, 81, 82, 83];
 
 export async function until(condition, what, seconds = 20) {
@@ -78,6 +78,15 @@ export class Shop {
 
 	async book(id) { return (await this.ask('GET', `/info/${id}`)).data; }
 	async ordersOf(book) { return (await this.ask('GET', '/orders?limit=1000')).data.filter((o) => o.book_id === book); }
+	// Books enough for long lists, from a CSV file: a third of them are of the 2000s, and one is The Hobbit.
+	async stockUp(count) {
+		const rows = Array.from({ length: count }, (_, i) => `${i + 1},"Volume ${i + 1}, a Book",Author ${i % 97},${i % 3 ? `${1850 + 10 * (i % 15)}s` : '2000s'},${1 + (i % 90)}.50,${i % 40}`);
+		rows[count / 2] = `${count / 2 + 1},"The Hobbit, or There and Back Again",J. R. R. Tolkien,1930s,12.99,7`;
+		const path = join(this.home, 'books.csv');
+		await writeFile(path, ['id,title,author,topic,price,quantity', ...rows, ''].join('\n'));
+		await this.command('bazarctl', 'import', '--replace', path);
+	}
+
 	async setStock(id, quantity) {
 		const now = (await this.book(id)).quantity;
 		if (now !== quantity) await this.ask('PUT', `/update/${id}/stock`, { quantity_change: quantity - now });

@@ -1,8 +1,6 @@
 // What a customer does, and what may go wrong meanwhile: the short run, in `make check`.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { Shop, Way, until } from './shop.mjs';
 import { Visitor, closeBrowser, openBrowser } from './visitor.mjs';
@@ -160,7 +158,7 @@ describe('a lost answer', () => {
 });
 
 describe('the first page', () => {
-	it('is light: few requests, under 100 KB, kept for ever where names tell the content', () => visit({}, async (v, page) => {
+	it('is light and calm: few requests, under 100 KB, kept for ever where names tell the content', () => visit({}, async (v, page) => {
 		let bytes = 0, count = 0;
 		page.on('requestfinished', async (request) => {
 			count++;
@@ -171,6 +169,11 @@ describe('the first page', () => {
 		await page.waitForLoadState('networkidle');
 		assert.ok(count > 5 && count <= 24, `${count} requests`);
 		assert.ok(bytes > 10000 && bytes < 100 * 1024, `${bytes} bytes`);
+		const shifts = await page.evaluate(() => new Promise((done) => {
+			new PerformanceObserver((list) => done(list.getEntries().map((e) => e.value))).observe({ type: 'layout-shift', buffered: true });
+			setTimeout(done, 500, []);
+		}));
+		assert.ok(shifts.reduce((sum, value) => sum + value, 0) < 0.1, `things move while it loads: ${shifts}`);
 		const asset = v.requests.find((url) => url.endsWith('/main.js'));
 		const answer = await fetch(asset);
 		assert.match(answer.headers.get('cache-control'), /immutable/);
@@ -198,17 +201,8 @@ describe('trouble behind the counter', () => {
 	}));
 });
 
-// Books enough for long lists, as a CSV file: a third of them are of the 2000s.
-async function manyBooks(count) {
-	const rows = Array.from({ length: count }, (_, i) => `${i + 1},"Volume ${i + 1}, a Book",Author ${i % 97},${i % 3 ? `${1850 + 10 * (i % 15)}s` : '2000s'},${1 + (i % 90)}.50,${i % 40}`);
-	rows[count / 2] = `${count / 2 + 1},"The Hobbit, or There and Back Again",J. R. R. Tolkien,1930s,12.99,7`;
-	const path = join(shop.home, 'books.csv');
-	await writeFile(path, ['id,title,author,topic,price,quantity', ...rows, ''].join('\n'));
-	return path;
-}
-
 describe('ten thousand books', () => {
-	before(async () => shop.command('bazarctl', 'import', '--replace', await manyBooks(10000)));
+	before(() => shop.stockUp(10000));
 
 	it('are counted, paged, sorted and found', () => visit({ size: 'phone' }, async (v, page) => {
 		await v.goto('/');
