@@ -41,7 +41,7 @@ CLANG  = clang
 
 BUILD_PACKAGES = gcc libc6-dev make pkg-config nginx nginx-dev libfcgi-dev libdb5.3-dev libdb5.3-sql-dev \
 	libcurl4-openssl-dev libjansson-dev uuid-dev libxxhash-dev libutf8proc-dev libsystemd-dev \
-	python3 python3-yaml
+	uthash-dev python3 python3-yaml
 CHECK_PACKAGES = libcunit1-dev clang libclang-rt-14-dev python3-jsonschema curl prometheus \
 	systemd
 DEB_PACKAGES   = debhelper dpkg-dev

@@ -498,5 +498,5 @@ void
 errands_stats(const struct errands *e, struct errands_stats *out)
 {
 	*out = e->stats;
-	out->in_hand = e->hands.count;
+	out->in_hand = HASH_COUNT(e->hands.table);
 }

@@ -1,7 +1,6 @@
 #include "fcgi/order/hands.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "fcgi/base/xalloc.h"
 
@@ -14,52 +13,35 @@ hands_init(struct hands *t)
 void
 hands_destroy(struct hands *t)
 {
-	for (size_t i = 0; i < HANDS_BUCKETS; i++) {
-		for (struct hand *h = t->buckets[i], *next; h != NULL; h = next) {
-			next = h->next_in_bucket;
-			order_free(&h->order);
-			free(h);
-		}
-	}
+	struct hand *h, *next;
+	HASH_ITER (hh, t->table, h, next)
+		hands_remove(t, h);
 	hands_init(t);
-}
-
-/* Where the hand of that id is linked in, or would be. Ids are random enough to be their own hash.
- */
-static struct hand **
-find_link(struct hands *t, const struct uuid *id)
-{
-	uint32_t hash;
-	memcpy(&hash, id->bytes, sizeof(hash));
-	struct hand **link = &t->buckets[hash % HANDS_BUCKETS];
-	while (*link != NULL && !uuid_equal(&(*link)->order.id, id))
-		link = &(*link)->next_in_bucket;
-	return link;
 }
 
 struct hand *
 hands_find(struct hands *t, const struct uuid *id)
 {
-	return *find_link(t, id);
+	struct hand *h;
+	HASH_FIND(hh, t->table, id, sizeof(*id), h);
+	return h;
 }
 
 struct hand *
 hands_add(struct hands *t, const struct order *order)
 {
-	if (t->count == HANDS_MAX)
+	if (HASH_COUNT(t->table) == HANDS_MAX)
 		return NULL;
 	struct hand *h = xcalloc(1, sizeof(*h));
 	order_copy(&h->order, order);
-	*find_link(t, &order->id) = h;
-	t->count++;
+	HASH_ADD(hh, t->table, order.id, sizeof(h->order.id), h);
 	return h;
 }
 
 void
 hands_remove(struct hands *t, struct hand *h)
 {
-	*find_link(t, &h->order.id) = h->next_in_bucket;
-	t->count--;
+	HASH_DEL(t->table, h);
 	order_free(&h->order);
 	free(h);
 }
@@ -67,10 +49,9 @@ hands_remove(struct hands *t, struct hand *h)
 void
 hands_each(struct hands *t, void (*visit)(void *arg, struct hand *h), void *arg)
 {
-	for (size_t i = 0; i < HANDS_BUCKETS; i++) {
-		for (struct hand *h = t->buckets[i]; h != NULL; h = h->next_in_bucket)
-			visit(arg, h);
-	}
+	struct hand *h, *next;
+	HASH_ITER (hh, t->table, h, next)
+		visit(arg, h);
 }
 
 void

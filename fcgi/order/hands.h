@@ -5,6 +5,8 @@
 #ifndef BAZAR_HANDS_H
 #define BAZAR_HANDS_H
 
+#include <uthash.h>
+
 #include "fcgi/order/order.h"
 
 #define HANDS_MAX 8192 /* orders in hand at once */
@@ -25,14 +27,12 @@ struct hand {
 	struct buyer *buyer; /* who waits; NULL: nobody does */
 	struct order order;  /* as far as known; id, lines, fingerprint always */
 	bool replayed;
-	struct hand *next_in_bucket, *next_in_queue;
+	struct hand *next_in_queue;
+	UT_hash_handle hh;
 };
 
-#define HANDS_BUCKETS 4096
-
 struct hands {
-	struct hand *buckets[HANDS_BUCKETS];
-	size_t count;
+	struct hand *table;         /* uthash's, by order.id */
 	struct hand *first, **last; /* the queue */
 };
 
@@ -42,6 +42,7 @@ struct hand *hands_find(struct hands *t, const struct uuid *id);
 /* With a copy of the order. NULL: all hands are full. The id must not be in the table. */
 struct hand *hands_add(struct hands *t, const struct order *order);
 void hands_remove(struct hands *t, struct hand *h); /* and free it; not while it is queued */
+/* In the order they were added; a visit may remove its hand. */
 void hands_each(struct hands *t, void (*visit)(void *arg, struct hand *h), void *arg);
 
 void hands_enqueue(struct hands *t, struct hand *h); /* becomes HAND_QUEUED */

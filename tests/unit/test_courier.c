@@ -531,7 +531,7 @@ test_hands_are_bounded_and_queued_in_order(void)
 			hands_remove(&t, h);
 	}
 	CU_ASSERT_PTR_NULL(hands_dequeue(&t));
-	CU_ASSERT_EQUAL(t.count, HANDS_MAX / 2);
+	CU_ASSERT_EQUAL(HASH_COUNT(t.table), HANDS_MAX / 2);
 	hands_destroy(&t);
 }
 
