@@ -71,6 +71,10 @@ static const struct {
     {catalog_routes, "/update/1/stock", "PUT, OPTIONS"},
     {catalog_routes, "/cache-stats", "GET, HEAD, OPTIONS"},
     {catalog_routes, "/invalidate-cache", "POST, OPTIONS"},
+    {catalog_routes, "/", "GET, HEAD, OPTIONS"},
+    {catalog_routes, "/topic/nature", "GET, HEAD, OPTIONS"},
+    {catalog_routes, "/find", "GET, HEAD, OPTIONS"},
+    {catalog_routes, "/book/1", "GET, HEAD, OPTIONS"},
     {order_routes, "/buy/1", "POST, OPTIONS"},
     {order_routes, "/orders/e8a5fa7d-5567-42ee-81a2-4d455476409f", "GET, HEAD, OPTIONS"},
     {order_routes, "/orders", "GET, HEAD, POST, OPTIONS"},
@@ -126,7 +130,7 @@ test_every_row_is_in_the_list(void)
 static void
 test_other_paths_are_not_found(void)
 {
-	static const char *const others[] = {"/", "/nothing", "/info", "/info/", "/info/1/",
+	static const char *const others[] = {"//", "/nothing", "/info", "/info/", "/info/1/",
 	    "/info/1/2", "/search", "/update/1", "/v2/info/1", "/Info/1", "/peer/books",
 	    "/a/b/c/d/e/f"};
 	use(&open_shop, catalog_routes, NULL);
@@ -170,6 +174,7 @@ static const struct route rows[] = {
     {METHOD_GET, "/admin", NULL, 0, ROUTE_ADMIN, handle},
     {METHOD_PUT, "/write/{id}", NULL, 8, ROUTE_WRITE | ROUTE_ADMIN | ROUTE_KEYED, handle},
     {METHOD_POST, "/binary", NULL, 8, ROUTE_BINARY, handle},
+    {METHOD_GET, "/page/{id}", NULL, 0, ROUTE_PAGE, handle},
     {0},
 };
 
@@ -326,6 +331,17 @@ test_shared_reads(void)
 	}
 }
 
+static void
+test_problems_of_pages_are_pages(void)
+{
+	use(&open_shop, rows, NULL);
+	CU_ASSERT_EQUAL(ask(METHOD_GET, "/page/x?<b>"), 400);
+	CU_ASSERT_STRING_EQUAL(r.type, "text/html; charset=utf-8");
+	CU_ASSERT_PTR_NOT_NULL(strstr(buf_cstr(&r.body), "<p>A book&#39;s id is a"));
+	CU_ASSERT_EQUAL(ask(METHOD_GET, "/read/x"), 400);
+	CU_ASSERT_STRING_EQUAL(r.type, "application/problem+json");
+}
+
 static int
 clean_up(void)
 {
@@ -351,4 +367,5 @@ register_dispatch(void)
 	CU_add_test(suite, "bodies are bounded and typed", test_bodies_are_bounded_and_typed);
 	CU_add_test(suite, "common headers", test_common_headers);
 	CU_add_test(suite, "reads are shared with other sites", test_shared_reads);
+	CU_add_test(suite, "problems of pages are pages", test_problems_of_pages_are_pages);
 }
