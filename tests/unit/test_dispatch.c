@@ -85,6 +85,8 @@ static const struct {
     {peer_routes, "/peer/replicate", "POST, OPTIONS"},
     {peer_routes, "/peer/command", "POST, OPTIONS"},
     {peer_routes, "/peer/log", "GET, HEAD, OPTIONS"},
+    {peer_routes, "/peer/dump", "POST, OPTIONS"},
+    {peer_routes, "/peer/entries", "GET, HEAD, OPTIONS"},
     {peer_routes, "/peer/digest", "GET, HEAD, OPTIONS"},
     {catalog_peer_routes, "/peer/reserve", "POST, OPTIONS"},
     {catalog_peer_routes, "/peer/import", "POST, OPTIONS"},
