@@ -157,6 +157,26 @@ write_cache(struct jsonw *w, struct cache *cache)
 	jsonw_close(w);
 }
 
+/* Those of clients; what the cache in nginx answers never comes here. */
+static void
+write_requests(struct jsonw *w, const struct worker *worker)
+{
+	struct metrics_requests sum;
+	metrics_requests(worker->metrics, service_client_routes, &sum);
+	jsonw_open(w, "requests", '{');
+	jsonw_int(w, "answered", (int64_t)sum.answered);
+	jsonw_int(w, "failed", (int64_t)sum.failed);
+	jsonw_open(w, "bounds_us", '[');
+	for (size_t i = 0; i < HISTOGRAM_BUCKETS - 1; i++)
+		jsonw_int(w, NULL, (int64_t)(histogram_seconds.bound[i] / 1000));
+	jsonw_close(w);
+	jsonw_open(w, "took", '[');
+	for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+		jsonw_int(w, NULL, (int64_t)sum.took[i]);
+	jsonw_close(w);
+	jsonw_close(w);
+}
+
 void
 health_status(struct call *c)
 {
@@ -172,6 +192,7 @@ health_status(struct call *c)
 	jsonw_bool(&w, "serving", replica_serving(c->worker->replica));
 	write_core(&w, &core);
 	write_cache(&w, c->worker->cache);
+	write_requests(&w, c->worker);
 	jsonw_close(&w);
 	jsonw_close(&w);
 }

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -74,6 +75,38 @@ void
 metrics_event(struct metrics *m, enum metrics_event event)
 {
 	add_one(&m->events[event]);
+}
+
+static bool
+is_of(const struct slot *s, const struct route *routes)
+{
+	for (; routes->handler != NULL; routes++)
+		if (strcmp(routes->path, s->path) == 0 &&
+		    strcmp(request_method_name(routes->method), s->method) == 0)
+			return true;
+	return false;
+}
+
+static uint64_t
+get(const atomic_uint_least64_t *counter)
+{
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+void
+metrics_requests(const struct metrics *m, const struct route *routes, struct metrics_requests *out)
+{
+	memset(out, 0, sizeof(*out));
+	for (const struct slot *s = m->slots; s < m->slots + m->count; s++) {
+		if (!is_of(s, routes))
+			continue;
+		for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+			out->took[i] += get(&s->took.bucket[i]);
+			out->answered += get(&s->took.bucket[i]);
+		}
+		for (size_t status = 500; status < STATUS_FIRST + STATUSES; status++)
+			out->failed += get(&s->requests[status - STATUS_FIRST]);
+	}
 }
 
 /* ---- What is asked of others ---- */
@@ -224,12 +257,6 @@ label_outcome(const struct sample *s, unsigned i, char out[LABEL_BYTES])
 #define GROUP_OUTCOMES (s->has_courier ? ORDER_REASONS : 0), label_outcome
 
 /* ---- Rendering ---- */
-
-static uint64_t
-get(const atomic_uint_least64_t *counter)
-{
-	return atomic_load_explicit(counter, memory_order_relaxed);
-}
 
 static void
 render_header(struct buf *out, const char *name, const char *type, const char *help)

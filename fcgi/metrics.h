@@ -9,6 +9,8 @@
 #include <stdint.h>
 
 #include "fcgi/base/buf.h"
+#include "fcgi/base/histogram.h"
+#include "fcgi/dispatch.h"
 
 struct metrics;
 struct worker;
@@ -43,6 +45,14 @@ unsigned metrics_route(struct metrics *m, const char *method, const char *path);
 /* Any thread. */
 void metrics_count(struct metrics *m, unsigned slot, int status, uint64_t nanoseconds);
 void metrics_event(struct metrics *m, enum metrics_event event);
+
+/* What was answered on the routes of a table. */
+struct metrics_requests {
+	uint64_t answered, failed;        /* failed: with 5xx */
+	uint64_t took[HISTOGRAM_BUCKETS]; /* of histogram_seconds */
+};
+void metrics_requests(
+    const struct metrics *m, const struct route *routes, struct metrics_requests *out);
 
 /* The text exposition format, version 0.0.4. */
 void metrics_render(const struct worker *w, struct buf *out);

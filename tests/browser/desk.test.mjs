@@ -103,6 +103,25 @@ describe('the operator', () => {
 	}));
 });
 
+describe('the operator, while people buy', () => {
+	it('sees how many requests there are, and how long they take', () => visit({}, async (v, page) => {
+		await v.goto('/operations');
+		const plot = (title) => page.locator('.plot', { hasText: title }).locator('figcaption');
+		await plot('Requests answered by replicas').getByText(/catalog: [\d.]+ \/s/).waitFor(); // a second look was taken
+		let buying = true;
+		const buyer = (async () => { while (buying) await shop.ask('POST', '/buy/1'); })();
+		try {
+			await plot('Requests answered by replicas').getByText(/orders: [1-9]/).waitFor();
+			await plot('Answer time of orders').getByText(/half within: [\d.]+ ms/).waitFor();
+			await plot('Answer time of orders').getByText(/99 % within: [\d.]+ ms/).waitFor();
+		} finally {
+			buying = false;
+			await buyer;
+		}
+		await plot('Answer time of orders').getByText('half within: –').waitFor();
+	}));
+});
+
 describe('a book that somebody looks at', () => {
 	it('shows what others buy', () => visit({}, async (v, page) => {
 		await shop.setStock(6, 50);

@@ -162,6 +162,19 @@ class Answers(unittest.TestCase):
                          ["catalog-1", "catalog-2", "order-1", "order-2"])
         self.assertEqual(self.token.get("/status", port=self.token.port_of("order-1")).data["role"], "primary")
 
+    def test_status_counts_the_requests_of_clients(self):
+        port = self.token.port_of("catalog-2")
+
+        def requests():
+            return self.token.get("/status", port=port).data["requests"]
+        before = requests()
+        for path in ("/info/1", "/books?q=rpcs", "/nothing", "/healthz"):
+            self.token.get(path, port=port)
+        after = requests()
+        self.assertEqual(after["answered"] - before["answered"], 2)
+        self.assertEqual((sum(after["took"]), after["failed"]), (after["answered"], 0))
+        self.assertEqual(after["bounds_us"], sorted(after["bounds_us"]))
+
     def test_it_is_served(self):
         answer = self.stack.get("/openapi.yaml", {"Origin": "https://other.example"})
         self.assertEqual((answer.status, answer.headers.get_content_type()), (200, "application/yaml"))

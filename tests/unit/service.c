@@ -1,5 +1,8 @@
-/* The unit tests' program is no service: its shop needs no first contents. */
+/* The unit tests' program is no service: its shop has no routes and needs no first contents. */
 #include "fcgi/service.h"
+
+static const struct route none[] = {{0}};
+const struct route *const service_client_routes = none;
 
 bool
 service_seeded(const struct view *tables)

@@ -83,7 +83,8 @@ function Plot({ title, unit, names, rows }) {
 		};
 	}, []);
 	useEffect(() => plot.current?.setData(rows), [rows]);
-	const now = names.map((name, i) => `${name}: ${number(rows[i + 1].at(-1) ?? 0)} ${unit}`);
+	const latest = (row) => (typeof row.at(-1) === 'number' ? `${number(row.at(-1))} ${unit}` : '–');
+	const now = names.map((name, i) => `${name}: ${latest(rows[i + 1])}`);
 	return html`<figure class="plot"><figcaption><strong>${title}</strong>
 			${names.map((name, i) => html`<span class=${`line line-${i}`}>${now[i]}</span>`)}</figcaption>
 		<div ref=${place} role="img" aria-label=${`${title}, the last minutes. Now ${now.join(', ')}`}></div></figure>`;
@@ -96,14 +97,33 @@ function totals(status, cache) {
 }
 
 async function look() {
-	const start = performance.now();
-	const { data: cache } = await get('/cache-stats');
-	const ms = performance.now() - start;
-	const { data: status } = await get('/status');
-	return { at: Date.now() / 1000, cache, status, ms, totals: totals(status, cache) };
+	const [{ data: cache }, { data: status }] = await Promise.all([get('/cache-stats'), get('/status')]);
+	return { at: Date.now() / 1000, cache, status, totals: totals(status, cache) };
 }
 
 const perSecond = (now, before, name) => Math.max(0, (now.totals[name] - before.totals[name]) / (now.at - before.at));
+
+// What the replicas of a service answered between two looks: how many requests a second, and how long
+// (ms) half of them and 99 of 100 took at most; null where there were none. One that was started in
+// between counts from its next look on.
+function answered(now, before, service) {
+	let requests = 0, bounds = [], took = [];
+	for (const { replica, answer: { data: r } } of now.status) {
+		const b = before.status.find((d) => d.replica === replica)?.answer.data;
+		if (r?.service !== service || r.pid !== b?.pid) continue;
+		requests += r.requests.answered - b.requests.answered;
+		bounds = r.requests.bounds_us;
+		took = r.requests.took.map((n, i) => (took[i] ?? 0) + n - b.requests.took[i]);
+	}
+	const quantile = (share) => {
+		let left = share * requests;
+		if (left === 0) return null;
+		const at = took.findIndex((n) => { left -= n; return left <= 0; });
+		const from = at > 0 ? bounds[at - 1] : 0, to = bounds[at] ?? bounds.at(-1);
+		return (to + ((to - from) * left) / took[at]) / 1000;
+	};
+	return { rate: requests / (now.at - before.at), half: quantile(0.5), most: quantile(0.99) };
+}
 
 // ---- The cache ----
 
@@ -159,15 +179,19 @@ export function Operations() {
 	if (!last) return html`<h1>Operations</h1>${error ? html`<${Failure} error=${error} />` : html`<${Waiting} what="Asking the replicas" />`}`;
 	const steps = looks.slice(1), rate = (name) => steps.map((l, i) => perSecond(l, looks[i], name));
 	const times = steps.map((l) => l.at);
+	const work = (service) => steps.map((l, i) => answered(l, looks[i], service));
+	const catalog = work('catalog'), order = work('order');
 	const sick = last.status.filter((d) => !d.answer.data || !healthy(d.answer.data)).length;
 	return html`<h1>Operations</h1>
 		${error && html`<${Failure} error=${error} />`}
 		<p class=${`notice ${sick === 0 ? 'good' : 'wait'}`} role="status">${sick === 0 ? 'All replicas are well.' : `${sick} of ${last.status.length} replicas need a look.`}</p>
 		<h2>Replicas</h2><${Replicas} data=${last.status} />
 		<h2>Now</h2><div class="plots">
-			<${Plot} title="Catalog reads" unit="/s" names=${['reads']} rows=${[times, rate('reads')]} />
+			<${Plot} title="Requests answered by replicas" unit="/s" names=${['catalog', 'orders']} rows=${[times, catalog.map((w) => w.rate), order.map((w) => w.rate)]} />
+			<${Plot} title="Answer time of the catalog" unit="ms" names=${['half within', '99 % within']} rows=${[times, catalog.map((w) => w.half), catalog.map((w) => w.most)]} />
+			<${Plot} title="Answer time of orders" unit="ms" names=${['half within', '99 % within']} rows=${[times, order.map((w) => w.half), order.map((w) => w.most)]} />
+			<${Plot} title="Look-ups in the cache" unit="/s" names=${['reads']} rows=${[times, rate('reads')]} />
 			<${Plot} title="Writes in the log" unit="/s" names=${['catalog', 'orders']} rows=${[times, rate('catalog'), rate('order')]} />
-			<${Plot} title="Answer time, seen from here" unit="ms" names=${['round trip']} rows=${[times, steps.map((l) => l.ms)]} />
 		</div>
 		<h2>Cache</h2><${Cache} cache=${last.cache} />
 		<p class="hint">The same as JSON: <a href="/status" data-away>/status</a>, <a href="/cache-stats" data-away>/cache-stats</a></p>`;
