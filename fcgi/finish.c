@@ -1,5 +1,7 @@
 #include "fcgi/finish.h"
 
+#include "fcgi/base/hash.h"
+
 /* Pages of other sites may read what everybody may, and nothing else. */
 static void
 add_shared(struct response *r)
@@ -15,7 +17,7 @@ add_etag(struct response *r, const struct request *q)
 	const char *condition = q->header.if_none_match;
 	bool reads = q->method == METHOD_GET || q->method == METHOD_HEAD;
 	if (r->etag[0] == '\0')
-		response_etag(r);
+		response_etag(r, hash64(r->body.data, r->body.len));
 	response_header(r, "ETag", r->etag);
 	if (reads && condition != NULL && etag_listed(condition, r->etag))
 		r->status = 304;

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "fcgi/base/hash.h"
-
 void
 response_reset(struct response *r)
 {
@@ -63,10 +61,9 @@ response_reason(int status)
 }
 
 void
-response_etag(struct response *r)
+response_etag(struct response *r, uint64_t hash)
 {
 	static const char hex[] = "0123456789abcdef";
-	uint64_t hash = hash64(r->body.data, r->body.len);
 	char *to = r->etag;
 	*to++ = '"';
 	for (int shift = 60; shift >= 0; shift -= 4)

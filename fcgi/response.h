@@ -37,8 +37,8 @@ struct jsonw response_success(struct response *r, const char *message);
 /* What HTTP calls a status we use. */
 const char *response_reason(int status);
 
-/* Strong: the hash of the body. */
-void response_etag(struct response *r);
+/* Strong: the hash of the body (hash64). */
+void response_etag(struct response *r, uint64_t hash);
 
 /* Whether an If-None-Match value (RFC 9110 section 13.1.2, weak comparison) names `etag`. */
 bool etag_listed(const char *if_none_match, const char *etag);

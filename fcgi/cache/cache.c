@@ -60,10 +60,10 @@ is_dead(struct cache *c)
 /* ---- Reading and filling ---- */
 
 static uint64_t
-item_check(const struct item *item, const char *key, const void *value)
+item_check(const struct item *item, const char *key, uint64_t value_hash)
 {
 	const uint64_t parts[] = {
-	    hash64(value, item->len), hash64(key, item->key_len), item->floor_key, item->seq};
+	    value_hash, hash64(key, item->key_len), item->floor_key, item->seq};
 
 	return hash64(parts, sizeof(parts));
 }
@@ -116,7 +116,7 @@ discard(struct cache *c)
 
 enum cache_result
 cache_get(struct cache *c, const char *key, uint64_t floor_key, uint64_t now_ms, void *out,
-    size_t size, size_t *len, uint64_t *seq)
+    size_t size, struct cache_hit *hit)
 {
 	struct item item = {.floor_key = floor_key, .key_len = (uint32_t)strlen(key)};
 	struct segment *s = enter(c, LOCK_BRIEF_MS);
@@ -132,14 +132,17 @@ cache_get(struct cache *c, const char *key, uint64_t floor_key, uint64_t now_ms,
 		s->head->counters.misses++;
 	leave(c);
 
+	if (result != CACHE_HIT)
+		return result;
+
 	/* The copy is ours: hashing it need not keep others waiting. */
-	if (result == CACHE_HIT && item.check != item_check(&item, key, out)) {
-		discard(c);
-		return CACHE_MISS;
-	}
-	*len = item.len;
-	*seq = item.seq;
-	return result;
+	hit->len = item.len;
+	hit->seq = item.seq;
+	hit->hash = hash64(out, item.len);
+	if (item.check == item_check(&item, key, hit->hash))
+		return CACHE_HIT;
+	discard(c);
+	return CACHE_MISS;
 }
 
 static int
@@ -169,7 +172,7 @@ cache_put(struct cache *c, const char *key, uint64_t floor_key, uint64_t seq, co
 	struct segment *s;
 	int rc = -1;
 
-	item.check = item_check(&item, key, value);
+	item.check = item_check(&item, key, hash64(value, len));
 	s = enter(c, LOCK_BRIEF_MS);
 	if (s == NULL)
 		return -1;

@@ -122,11 +122,16 @@ enum cache_result {
 	CACHE_TROUBLE /* somebody keeps the lock */
 };
 
-/* On a hit copies the value to `out` and sets *len and *seq; a value above `size` is a miss. `out`
- * is scratch otherwise. `now_ms`: the time, read after the question came in and before this call.
- */
+struct cache_hit {
+	size_t len;
+	uint64_t seq;  /* as it was put */
+	uint64_t hash; /* hash64 of the value */
+};
+
+/* On a hit copies the value to `out` and fills in *hit; a value above `size` is a miss. Both are
+ * scratch otherwise. `now_ms`: the time, read after the question came in and before this call. */
 enum cache_result cache_get(struct cache *c, const char *key, uint64_t floor_key, uint64_t now_ms,
-    void *out, size_t size, size_t *len, uint64_t *seq);
+    void *out, size_t size, struct cache_hit *hit);
 
 /* `seq`: applied_seq as read before the rows the value was made from. Replaces the key's value, and
  * evicts the least recently used until it fits. -1: not stored, because seq is below the floor, the

@@ -6,15 +6,14 @@
 
 /* A hit needs the open gate too: behind a closed one, floors may be missing. */
 static bool
-look_up(struct call *c, const struct question *k)
+look_up(struct call *c, const struct question *k, struct cache_hit *hit)
 {
 	struct buf *body = &c->r->body;
-	uint64_t seq;
 	if (c->worker->cache == NULL || !replica_serving(c->worker->replica))
 		return false;
 	buf_reserve(body, CACHE_VALUE_MAX);
 	return cache_get(c->worker->cache, k->key, k->floor_key, clock_ms(), body->data, body->cap,
-		   &body->len, &seq) == CACHE_HIT;
+		   hit) == CACHE_HIT;
 }
 
 static bool
@@ -29,8 +28,9 @@ void
 cached_read(struct call *c, const struct question *k, cached_make make, void *arg)
 {
 	uint64_t seq;
-	if (look_up(c, k)) {
-		question_hit(c->r);
+	struct cache_hit hit;
+	if (look_up(c, k, &hit)) {
+		question_hit(c->r, &hit);
 		return;
 	}
 	buf_clear(&c->r->body);

@@ -55,9 +55,11 @@ question_search(struct question *k, const char *topic, size_t limit, uint64_t af
 }
 
 void
-question_hit(struct response *r)
+question_hit(struct response *r, const struct cache_hit *hit)
 {
 	r->from_cache = true;
+	r->body.len = hit->len;
+	response_etag(r, hit->hash);
 	response_header(r, "X-Cache", "HIT");
 	response_header(r, "Cache-Status", "bazar; hit");
 }

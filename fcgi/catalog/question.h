@@ -29,8 +29,8 @@ bool question_of(const struct request *q, struct question *k);
 void question_info(struct question *k, uint64_t id);
 void question_search(struct question *k, const char *topic, size_t limit, uint64_t after);
 
-/* Says in the headers that r->body comes from the cache. */
-void question_hit(struct response *r);
+/* Says in the headers that r->body is what the cache gave. */
+void question_hit(struct response *r, const struct cache_hit *hit);
 
 /* The end of a page of a search, which the link to the next one is made from: a hit has nothing but
  * the body, so it stands there. question_link makes no link of anything else. */

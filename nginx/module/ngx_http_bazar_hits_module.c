@@ -68,20 +68,20 @@ take_question(const ngx_http_request_t *r)
 
 /* A segment that died, or was not there, is looked for now and then: this time a worker answers. */
 static bool
-look_up(struct cache *cache)
+look_up(struct cache *cache, struct cache_hit *hit)
 {
 	static uint64_t reopened;
 	struct buf *body = &response.body;
-	uint64_t now = clock_ms(), seq;
+	uint64_t now = clock_ms();
 	response_reset(&response);
 	buf_reserve(body, CACHE_VALUE_MAX);
-	enum cache_result result = cache_get(
-	    cache, question.key, question.floor_key, now, body->data, body->cap, &body->len, &seq);
+	enum cache_result result =
+	    cache_get(cache, question.key, question.floor_key, now, body->data, body->cap, hit);
 	if (result == CACHE_OFF && now - reopened >= REOPEN_MS) {
 		reopened = now;
 		cache_reopen(cache);
 	}
-	return result == CACHE_HIT && body->len > 0;
+	return result == CACHE_HIT && hit->len > 0;
 }
 
 /* ---- Answering ---- */
@@ -166,10 +166,11 @@ handle(ngx_http_request_t *r)
 	const struct main_conf *main = ngx_http_get_module_main_conf(r, ngx_http_bazar_hits_module);
 	const struct location_conf *location =
 	    ngx_http_get_module_loc_conf(r, ngx_http_bazar_hits_module);
+	struct cache_hit hit;
 	if (!location->on || main->cache == NULL || !is_plain(r) || !take_question(r) ||
-	    !look_up(main->cache))
+	    !look_up(main->cache, &hit))
 		return NGX_DECLINED;
-	question_hit(&response);
+	question_hit(&response, &hit);
 	question_link(&response, &request, &question);
 	answer_finish(&response, &request, QUESTION_FLAGS, NULL);
 	set_request_id(r, &r->variables[main->request_id]);

@@ -94,13 +94,11 @@ get_version_at(struct cache *c, unsigned n, uint64_t now, uint64_t *version, boo
 {
 	struct key k = make_key(n);
 	char value[VALUE_MAX];
-	uint64_t seq;
-	size_t len;
-	enum cache_result result =
-	    cache_get(c, k.text, k.floor, now, value, sizeof(value), &len, &seq);
+	struct cache_hit hit;
+	enum cache_result result = cache_get(c, k.text, k.floor, now, value, sizeof(value), &hit);
 
 	*version = 0;
-	*torn = result == CACHE_HIT && !read_value(n, value, len, version);
+	*torn = result == CACHE_HIT && !read_value(n, value, hit.len, version);
 	return result;
 }
 

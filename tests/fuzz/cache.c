@@ -40,12 +40,12 @@ static void
 get(struct cache *c, unsigned key, const char *name, uint64_t floor_key, uint64_t now)
 {
 	uint8_t got[VALUE_MAX], want[VALUE_MAX];
-	size_t len;
-	uint64_t seq;
-	if (cache_get(c, name, floor_key, now, got, sizeof(got), &len, &seq) != CACHE_HIT)
+	struct cache_hit hit;
+	if (cache_get(c, name, floor_key, now, got, sizeof(got), &hit) != CACHE_HIT)
 		return;
 	assert(now < LEASE);
-	assert(len == make_value(key, seq, want) && memcmp(got, want, len) == 0);
+	assert(hit.len == make_value(key, hit.seq, want) && memcmp(got, want, hit.len) == 0);
+	assert(hit.hash == hash64(want, hit.len));
 }
 
 static void

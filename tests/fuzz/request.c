@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "fcgi/base/hash.h"
 #include "fcgi/base/text.h"
 #include "fcgi/catalog/question.h"
 #include "fcgi/finish.h"
@@ -68,7 +69,8 @@ check_hit(const char *condition, const char *body)
 	q.header.if_none_match = *condition != '\0' ? condition : NULL;
 	response_reset(&r);
 	buf_add(&r.body, body, strlen(body));
-	question_hit(&r);
+	struct cache_hit hit = {.len = r.body.len, .hash = hash64(r.body.data, r.body.len)};
+	question_hit(&r, &hit);
 	question_link(&r, &q, &k);
 	answer_finish(&r, &q, QUESTION_FLAGS, NULL);
 	assert(r.status == 200 || (r.status == 304 && *condition != '\0'));

@@ -194,9 +194,10 @@ look_in_cache(struct world *w, unsigned reader)
 	struct reader *r = &w->readers[reader];
 	char name[] = {'b', (char)('0' + r->key), '\0'};
 	char value[32];
-	size_t len;
+	struct cache_hit hit;
 	if (cache_get(w->hosts[r->node->host].cache, name, shop_key(r->key), r->now, value,
-		sizeof(value), &len, &r->seq) == CACHE_HIT) {
+		sizeof(value), &hit) == CACHE_HIT) {
+		r->seq = hit.seq;
 		memcpy(&r->row, value, sizeof(r->row));
 		w->totals->hits++;
 		finish_read(w, reader, true);

@@ -66,12 +66,11 @@ put(const char *key, uint64_t seq, const char *value)
 static inline enum cache_result
 get(const char *key, char value[SMALL_VALUE + 1])
 {
-	uint64_t seq;
-	size_t len;
+	struct cache_hit hit;
 	enum cache_result result =
-	    cache_get(cache, key, floor_key(key), now_ms, value, SMALL_VALUE, &len, &seq);
+	    cache_get(cache, key, floor_key(key), now_ms, value, SMALL_VALUE, &hit);
 
-	value[result == CACHE_HIT ? len : 0] = '\0';
+	value[result == CACHE_HIT ? hit.len : 0] = '\0';
 	return result;
 }
 

@@ -58,8 +58,7 @@ static void
 test_impossible_sizes(void)
 {
 	char key[CACHE_KEY_MAX + 2], value[SMALL_VALUE + 2], out[4];
-	uint64_t seq;
-	size_t len;
+	struct cache_hit hit;
 
 	memset(key, 'k', sizeof(key));
 	memset(value, 'v', sizeof(value));
@@ -75,8 +74,7 @@ test_impossible_sizes(void)
 	CU_ASSERT_EQUAL(put("empty", 1, ""), 0);
 	CU_ASSERT(holds("empty", ""));
 	CU_ASSERT_EQUAL(put("five", 1, "12345"), 0);
-	CU_ASSERT_EQUAL(
-	    cache_get(cache, "five", floor_key("five"), now_ms, out, sizeof(out), &len, &seq),
+	CU_ASSERT_EQUAL(cache_get(cache, "five", floor_key("five"), now_ms, out, sizeof(out), &hit),
 	    CACHE_MISS);
 	end();
 }

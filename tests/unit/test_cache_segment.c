@@ -169,10 +169,10 @@ test_front(void)
 {
 	struct cache *front;
 	char value[SMALL_VALUE + 1];
-	uint64_t seq, begun;
+	struct cache_hit hit;
 	struct segment s;
+	uint64_t begun;
 	uint8_t *mem;
-	size_t len;
 	int fd;
 
 	begin_named();
@@ -194,7 +194,7 @@ test_front(void)
 	CU_ASSERT_EQUAL(flock(fd, LOCK_UN), 0);
 	CU_ASSERT_EQUAL(cache_reopen(front), 0);
 
-#define FRONT_GET(key) cache_get(front, key, floor_key(key), 0, value, SMALL_VALUE, &len, &seq)
+#define FRONT_GET(key) cache_get(front, key, floor_key(key), 0, value, SMALL_VALUE, &hit)
 	CU_ASSERT_EQUAL(FRONT_GET("a"), CACHE_HIT);
 	CU_ASSERT_EQUAL(FRONT_GET("c"), CACHE_MISS);
 	CU_ASSERT_EQUAL(stats().hits, 1);

@@ -3,6 +3,7 @@
 
 #include <CUnit/CUnit.h>
 
+#include "fcgi/base/hash.h"
 #include "fcgi/catalog/http.h"
 #include "fcgi/catalog/question.h"
 #include "fcgi/finish.h"
@@ -120,7 +121,8 @@ test_a_hit_and_its_headers(void)
 	q.method = METHOD_GET;
 	q.header.if_none_match = NULL;
 	head_of("/info/1", "{}");
-	question_hit(&r);
+	struct cache_hit hit = {.len = 2, .hash = hash64("{}", 2)};
+	question_hit(&r, &hit);
 	answer_finish(&r, &q, QUESTION_FLAGS, NULL);
 	CU_ASSERT_EQUAL(r.status, 200);
 	CU_ASSERT_PTR_NOT_NULL(
