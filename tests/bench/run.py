@@ -235,7 +235,9 @@ class Limits:
         self.wait()
 
     def start(self, command):
-        self.processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        """In a session of its own, as a shop's nginx is: the scheduler shares a busy machine out between sessions."""
+        self.processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                               start_new_session=True))
 
     def wait(self):
         for _ in range(200):
