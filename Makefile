@@ -7,7 +7,10 @@
 #   make browser                                  all tests in a browser, and a picture of every view
 #   make torture [SEED=n] [DURATION=s]            clients and faults, and the proof; torture-planted: does it see?
 #   make lint | format | format-check             clang-tidy and cppcheck; clang-format
-#   make asan | tsan | valgrind | bench           the tests under a checker; the measurements
+#   make asan | tsan | valgrind                   the tests under a checker
+#   make bench | bench-peers | bench-pressure     measurements: the shop's promises; beside PostgreSQL, Redis and
+#                                                 nginx; in a crowd, and with a million books (QUICK=1 tries them)
+#   make bench-plots                              the README's pictures, of what was measured last
 #
 # A new .c file in a folder named below is found by itself.
 
@@ -48,6 +51,7 @@ DEB_PACKAGES   = debhelper dpkg-dev
 DEB_CHECK_PACKAGES = lintian man-db systemd
 LINT_PACKAGES  = clang-tidy cppcheck shellcheck
 BENCH_PACKAGES = wrk
+PEERS_PACKAGES = wrk postgresql-15 redis-tools
 
 # ---- Flags -----------------------------------------------------------------------------------
 
@@ -117,8 +121,8 @@ TORTURE = $(addprefix $(B)/tests/torture-,checker checker-test load proxy launch
 
 .PHONY: all install uninstall clean deb check-deb deps deps-check up down status reload reset check check-models \
 	check-shops check-unit check-fault check-sim check-fuzz check-system check-readme check-browser \
-	check-torture browser torture torture-planted tests bench format format-check lint asan tsan \
-	valgrind FORCE
+	check-torture browser torture torture-planted tests bench bench-peers bench-pressure bench-plots format \
+	format-check lint asan tsan valgrind FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -370,10 +374,25 @@ valgrind: $(UNIT)
 	$(MAKE) check-unit RUNNER='valgrind -q --leak-check=full --show-leak-kinds=definite \
 		--errors-for-leak-kinds=definite --suppressions=tests/valgrind.supp --error-exitcode=9'
 
+# Each takes a while; none is part of `make check`.
+RUN_BENCH = BUILD=$(B) python3 tests/bench/$(1).py $(if $(QUICK),--quick)
 bench: all tests
 	@.ci/deps $(BENCH_PACKAGES)
-	BUILD=$(B) python3 tests/bench/run.py
+	$(call RUN_BENCH,run)
 	BUILD=$(B) tests/bench/pages
+
+bench-peers: all tests
+	@.ci/deps $(PEERS_PACKAGES)
+	$(call RUN_BENCH,peers)
+
+# MILLION=1,10: sizes of the catalog in millions of books. Ten take an hour and 25 GB of disk.
+MILLION = 1
+bench-pressure: all tests
+	@.ci/deps $(BENCH_PACKAGES)
+	$(call RUN_BENCH,pressure) --million $(MILLION)
+
+bench-plots:
+	BUILD=$(B) python3 tests/bench/plot.py
 
 lint: $(NGINX)/ngx_auto_config.h
 	@.ci/deps $(LINT_PACKAGES)

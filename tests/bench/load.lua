@@ -33,7 +33,8 @@ end
 
 function done(summary, latency)
    local e = summary.errors
-   io.write(string.format("RESULT %d %d %d %d %d\n", summary.requests, summary.duration,
-                          e.connect + e.read + e.write + e.timeout + e.status,
-                          latency:percentile(50), latency:percentile(99)))
+   local broken = e.connect + e.read + e.write
+   io.write(string.format("RESULT %d %d %d %d %d %d %d %d\n", summary.requests, summary.duration,
+                          e.status + broken + e.timeout, latency:percentile(50), latency:percentile(99),
+                          e.status, broken, e.timeout))
 end
