@@ -18,6 +18,9 @@
 #define PRUNE_LEAST 100
 #define LOG_KEEP_MORE 100000 /* entries, for a replica that is getting them or the tables */
 #define PRUNE_MOST 2000
+/* All of the log is read at every start. By their number alone, those of an import, a hundred times
+ * as long as others, would outgrow the tables. */
+#define LOG_BYTES (UINT64_C(64) << 20)
 
 /* ---- Status ---- */
 
@@ -155,6 +158,15 @@ request_ended(void *arg, uint32_t id, uint64_t request, int status, const struct
 
 /* ---- Chores ---- */
 
+/* As many as are wanted, or as fit, going by their average. */
+static uint64_t
+entries_to_keep(const struct replica *r)
+{
+	uint64_t count, bytes = store_log_size(r->store, &count);
+	uint64_t fit = bytes > LOG_BYTES ? count * LOG_BYTES / bytes : UINT64_MAX;
+	return fit < r->log_keep ? fit : r->log_keep;
+}
+
 /*
  * Entries go when they are applied and old, whoever is away: a replica that comes back too late
  * gets the tables. Only one that is being given them, or that is catching up right now, is waited
@@ -163,9 +175,9 @@ request_ended(void *arg, uint32_t id, uint64_t request, int status, const struct
 static uint64_t
 keep_from(const struct replica *r, const struct core_status *s)
 {
-	uint64_t longest = r->log_keep + LOG_KEEP_MORE;
+	uint64_t longest = r->log_keep + LOG_KEEP_MORE, keep = entries_to_keep(r);
 	uint64_t most = s->applied > longest ? s->applied - longest : 0;
-	uint64_t from = s->applied > r->log_keep ? s->applied - r->log_keep : 0;
+	uint64_t from = s->applied > keep ? s->applied - keep : 0;
 	for (unsigned i = 0; i < s->peer_count; i++) {
 		uint64_t has = s->peers[i].loading ? 0 : s->peers[i].last.seq;
 		if (s->peers[i].reachable && has < from)

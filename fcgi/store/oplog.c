@@ -31,7 +31,7 @@ key_seq(const void *key, size_t len)
 
 struct check {
 	struct position applied;
-	uint64_t first;
+	uint64_t first, bytes;
 	struct position last; /* seq 0: none so far */
 	struct trouble *trouble;
 };
@@ -65,6 +65,7 @@ check_next(void *arg, const uint8_t *key, size_t key_len, const uint8_t *value, 
 	if (good) {
 		c->first = c->first == 0 ? seq : c->first;
 		c->last = e->at;
+		c->bytes += value_len;
 	}
 	entry_free(e);
 	return good;
@@ -93,6 +94,7 @@ oplog_init(struct oplog *o, struct tables *tables, unsigned table, struct positi
 	tables_scan(tables, table, NULL, 0, check_next, &c);
 	atomic_init(&o->first, c.first);
 	atomic_init(&o->last, c.last.seq);
+	atomic_init(&o->bytes, c.bytes);
 	return trouble->sentence[0] == '\0' ? check_ends(&c) : -1;
 }
 
@@ -135,6 +137,7 @@ oplog_append(struct oplog *o, uint64_t last, struct entry *const *entries, size_
 	uint64_t first = atomic_load(&o->first);
 	if (first != 0)
 		last = atomic_load(&o->last);
+	uint64_t bytes = 0;
 	pthread_rwlock_wrlock(&o->lock);
 	DB_TXN *txn = tables_begin(o->tables);
 	for (size_t i = 0; i < count; i++) {
@@ -145,9 +148,11 @@ oplog_append(struct oplog *o, uint64_t last, struct entry *const *entries, size_
 		struct seq_key key = seq_key(e->at.seq);
 		tables_put(
 		    o->tables, txn, o->table, key.bytes, sizeof(key.bytes), e->bytes, e->bytes_len);
+		bytes += e->bytes_len;
 	}
 	tables_commit(txn);
 	pthread_rwlock_unlock(&o->lock);
+	atomic_fetch_add(&o->bytes, bytes);
 	set_ends(o, first != 0 ? first : last + 1, last + count);
 }
 
@@ -155,14 +160,17 @@ oplog_append(struct oplog *o, uint64_t last, struct entry *const *entries, size_
 static void
 drop(struct oplog *o, uint64_t first, uint64_t last)
 {
+	uint64_t bytes = 0;
 	pthread_rwlock_wrlock(&o->lock);
 	DB_TXN *txn = tables_begin(o->tables);
 	for (uint64_t seq = first; seq <= last; seq++) {
 		struct seq_key key = seq_key(seq);
+		bytes += tables_value_len(o->tables, o->table, key.bytes, sizeof(key.bytes));
 		tables_delete(o->tables, txn, o->table, key.bytes, sizeof(key.bytes));
 	}
 	tables_commit(txn);
 	pthread_rwlock_unlock(&o->lock);
+	atomic_fetch_sub(&o->bytes, bytes);
 }
 
 void

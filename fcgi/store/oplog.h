@@ -15,7 +15,9 @@ struct oplog {
 	struct tables *tables;
 	unsigned table;
 	pthread_rwlock_t lock;
-	_Atomic uint64_t first, last; /* 0: empty; changed by the writer only */
+	/* Changed by the writer only. */
+	_Atomic uint64_t first, last; /* 0: empty */
+	_Atomic uint64_t bytes;       /* of all entries */
 };
 
 /* Reads the whole log: entries without holes, each as it was made, that go on from `applied` or

@@ -295,6 +295,14 @@ store_log_first(struct store *s)
 	return atomic_load(&s->log.first);
 }
 
+uint64_t
+store_log_size(struct store *s, uint64_t *entries)
+{
+	uint64_t first = store_log_first(s);
+	*entries = first == 0 ? 0 : atomic_load(&s->log.last) - first + 1;
+	return atomic_load(&s->log.bytes);
+}
+
 /* Left at 0 when it does not say. */
 static void
 ask_file_system(const char *dir, struct store_stats *out)

@@ -85,6 +85,8 @@ void store_read_end(struct store *s);
 const struct view *store_view(struct store *s);
 
 uint64_t store_log_first(struct store *s); /* the oldest seq the log still has. Any thread. */
+/* Bytes of the log's entries, and how many they are. The writer. */
+uint64_t store_log_size(struct store *s, uint64_t *entries);
 
 /* Asks the file system for `bytes`: for people and metrics, not for a hot path. Any thread. */
 struct store_stats {

@@ -179,6 +179,20 @@ tables_get(struct tables *t, unsigned table, const void *key, size_t len, struct
 	return rc == 0;
 }
 
+/* The value itself is not read, however long it is. */
+size_t
+tables_value_len(struct tables *t, unsigned table, const void *key, size_t len)
+{
+	DB *db = t->db[table];
+	DBT k = input(key, len), v = room(NULL, 0);
+	int rc = db->get(db, NULL, &k, &v, 0);
+	if (rc == DB_NOTFOUND)
+		return 0;
+	if (rc != DB_BUFFER_SMALL)
+		env_check(rc, "read");
+	return v.size;
+}
+
 /* Calls `visit` for each row of a bulk answer; false when it wants no more. */
 static bool
 visit_bulk(DBT *bulk, view_visit visit, void *arg)

@@ -27,6 +27,7 @@ unsigned tables_count(const struct tables *t);
 
 /* Reading: any thread. As the members of struct view. */
 bool tables_get(struct tables *t, unsigned table, const void *key, size_t len, struct buf *value);
+size_t tables_value_len(struct tables *t, unsigned table, const void *key, size_t len); /* or 0 */
 void tables_scan(
     struct tables *t, unsigned table, const void *from, size_t len, view_visit visit, void *arg);
 

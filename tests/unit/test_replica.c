@@ -15,6 +15,8 @@
 #include "tests/unit/suites.h"
 #include "tests/unit/web.h"
 
+/* Bytes: what is kept, and a hundred entries that are not worth dropping yet. */
+#define LOG_BYTES_USUALLY ((64u << 20) + 100 * (1u << 20))
 #define PATIENCE_MS 10000
 
 /* ---- A service that remembers one row an operation: op id -> args ---- */
@@ -230,6 +232,29 @@ test_one_replica_needs_nobody(void)
 	tear_down();
 }
 
+static bool
+log_is_short(void)
+{
+	uint64_t count, bytes = store_log_size(places[0].store, &count);
+	return bytes < LOG_BYTES_USUALLY;
+}
+
+/* Far fewer of them than log_keep. */
+static void
+test_long_entries_are_not_kept_by_the_thousand(void)
+{
+	static char text[450000];
+	memset(text, 'x', sizeof(text) - 1);
+	set_up(1);
+	start(0);
+	CU_ASSERT_TRUE(wait_for(is_writable));
+	for (int i = 0; i < 200; i++)
+		CU_ASSERT_EQUAL(write_thing(uuid_random(), text), CORE_DECIDED);
+	CU_ASSERT_TRUE(wait_for(log_is_short));
+	CU_ASSERT_TRUE(store_log_first(places[0].store) > 1);
+	tear_down();
+}
+
 static void
 test_without_its_backup_nothing_is_applied_and_all_heals(void)
 {
@@ -429,6 +454,8 @@ register_replica(void)
 	CU_pSuite s = CU_add_suite("replica", NULL, NULL);
 	CU_add_test(s, "a write is on both when answered", test_a_write_is_on_both_when_answered);
 	CU_add_test(s, "one replica needs nobody", test_one_replica_needs_nobody);
+	CU_add_test(s, "long entries are not kept by the thousand",
+	    test_long_entries_are_not_kept_by_the_thousand);
 	CU_add_test(s, "without its backup nothing is applied, and all heals",
 	    test_without_its_backup_nothing_is_applied_and_all_heals);
 	CU_add_test(s, "a backup refuses writes, and reads until it is confirmed",

@@ -113,6 +113,14 @@ test_round_trip(void)
 }
 
 static void
+check_log_size(struct store *s, uint64_t entries, uint64_t bytes)
+{
+	uint64_t count;
+	CU_ASSERT_EQUAL(store_log_size(s, &count), bytes);
+	CU_ASSERT_EQUAL(count, entries);
+}
+
+static void
 test_truncate_and_prune(void)
 {
 	struct fixture f;
@@ -131,6 +139,7 @@ test_truncate_and_prune(void)
 		CU_ASSERT_EQUAL(stats.log_first, 590);
 		CU_ASSERT_EQUAL(stats.log_last, 601);
 		CU_ASSERT_TRUE(stats.bytes > 0);
+		check_log_size(f.store, 12, 12 * tail[0]->bytes_len);
 		CU_ASSERT_PTR_NULL(store_entry(f.store, 589));
 		CU_ASSERT_PTR_NULL(store_entry(f.store, 602));
 		struct entry *e = store_entry(f.store, 590);
@@ -145,7 +154,9 @@ test_truncate_and_prune(void)
 	fixture_reopen(&f);
 	store_stats(f.store, &stats);
 	CU_ASSERT_EQUAL(stats.log_last, 0);
+	check_log_size(f.store, 0, 0);
 	store_append(f.store, tail, 1);
+	check_log_size(f.store, 1, tail[0]->bytes_len);
 	struct core_durable d;
 	store_load(f.store, &d);
 	CU_ASSERT_TRUE(position_equal(d.applied, applied));
@@ -292,6 +303,11 @@ test_long_rows(void)
 	v->scan(v->ctx, ALPHA, NULL, 0, see, &all);
 	CU_ASSERT_EQUAL(all.count, 2);
 	CU_ASSERT_EQUAL(all.longest, sizeof(value));
+	struct entry *e = store_entry(f.store, f.last.seq);
+	check_log_size(f.store, 1, e->bytes_len);
+	entry_free(e);
+	store_prune(f.store, f.last.seq + 1);
+	check_log_size(f.store, 0, 0);
 	buf_free(&effects);
 	buf_free(&back);
 	fixture_close(&f);
