@@ -2,7 +2,7 @@
 #
 #   make up | down | status | reload | reset      a stack on this machine; RUN=dir PORT=n choose which
 #   make | install | uninstall | clean            the programs, in build/
-#   make deb | check-deb                          a Debian package, in build/deb; and whether it is a good one
+#   make deb | check-deb | check-hosts            a Debian package, in build/deb; is it a good one; a host booted with it
 #   make check                                    all tests; check-unit ... check-torture: one kind
 #   make browser                                  all tests in a browser, and a picture of every view
 #   make torture [SEED=n] [DURATION=s]            clients and faults, and the proof; torture-planted: does it see?
@@ -109,7 +109,7 @@ HEADERS  = $(wildcard fcgi/*.h fcgi/*/*.h replica/*.h replica/*/*.h sql/*.h test
 SCRIPTS  = .ci/run .ci/deps nginx/conf/render nginx/module/configure nginx/module/fits nginx/pages \
 	tests/bench/pages tests/browser/ready tests/browser/run tests/fuzz/run.sh tests/sim/planted.sh \
 	tests/torture/planted.sh vagrant/provision.sh vagrant/monitoring/targets vagrant/check-deb \
-	vagrant/completion.bash
+	vagrant/completion.bash tests/hosts/run tests/hosts/boot
 
 UNIT  = $(B)/tests/unit
 SIM   = $(B)/tests/sim
@@ -119,7 +119,7 @@ FUZZERS = $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz_%,$(wildcard tests/fuzz/*.c)
 BENCH = $(patsubst tests/bench/%.c,$(B)/tests/bench_%,$(wildcard tests/bench/*.c))
 TORTURE = $(addprefix $(B)/tests/torture-,checker checker-test load proxy launch links.so)
 
-.PHONY: all install uninstall clean deb check-deb deps deps-check up down status reload reset check check-models \
+.PHONY: all install uninstall clean deb check-deb check-hosts deps deps-check up down status reload reset check check-models \
 	check-shops check-unit check-fault check-sim check-fuzz check-system check-readme check-browser \
 	check-torture browser torture torture-planted tests bench bench-peers bench-pressure bench-plots format \
 	format-check lint asan tsan valgrind FORCE
@@ -476,6 +476,11 @@ deb: deps
 check-deb: deb
 	@.ci/deps $(DEB_CHECK_PACKAGES)
 	vagrant/check-deb $(B)/deb/*.deb
+
+# A Debian host with a systemd of its own, from the package to an upgrade under load. As root.
+check-hosts: deb
+	@.ci/deps mmdebstrap iproute2 procps
+	BUILD=$(B) tests/hosts/run
 
 uninstall:
 	rm -f $(DESTDIR)$(bindir)/bazarctl $(DESTDIR)$(sbindir)/bazar-run $(DESTDIR)$(sysusersdir)/bazar.conf \
