@@ -3,6 +3,7 @@
 #   make up | down | status | reload | reset      a stack on this machine; RUN=dir PORT=n choose which
 #   make | install | uninstall | clean            the programs, in build/
 #   make deb | check-deb | check-hosts            a Debian package, in build/deb; is it a good one; a host booted with it
+#   make check-fresh                              the README on a bare Debian
 #   make check                                    all tests; check-unit ... check-torture: one kind
 #   make browser                                  all tests in a browser, and a picture of every view
 #   make torture [SEED=n] [DURATION=s]            clients and faults, and the proof; torture-planted: does it see?
@@ -109,7 +110,7 @@ HEADERS  = $(wildcard fcgi/*.h fcgi/*/*.h replica/*.h replica/*/*.h sql/*.h test
 SCRIPTS  = .ci/run .ci/deps nginx/conf/render nginx/module/configure nginx/module/fits nginx/pages \
 	tests/bench/pages tests/browser/ready tests/browser/run tests/fuzz/run.sh tests/sim/planted.sh \
 	tests/torture/planted.sh vagrant/provision.sh vagrant/monitoring/targets vagrant/check-deb \
-	vagrant/completion.bash tests/hosts/run tests/hosts/boot
+	vagrant/completion.bash tests/hosts/run tests/hosts/boot tests/fresh/run
 
 UNIT  = $(B)/tests/unit
 SIM   = $(B)/tests/sim
@@ -119,7 +120,7 @@ FUZZERS = $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz_%,$(wildcard tests/fuzz/*.c)
 BENCH = $(patsubst tests/bench/%.c,$(B)/tests/bench_%,$(wildcard tests/bench/*.c))
 TORTURE = $(addprefix $(B)/tests/torture-,checker checker-test load proxy launch links.so)
 
-.PHONY: all install uninstall clean deb check-deb check-hosts deps deps-check up down status reload reset check check-models \
+.PHONY: all install uninstall clean deb check-deb check-hosts check-fresh deps deps-check up down status reload reset check check-models \
 	check-shops check-unit check-fault check-sim check-fuzz check-system check-readme check-browser \
 	check-torture browser torture torture-planted tests bench bench-peers bench-pressure bench-plots format \
 	format-check lint asan tsan valgrind FORCE
@@ -481,6 +482,12 @@ check-deb: deb
 check-hosts: deb
 	@.ci/deps mmdebstrap iproute2 procps
 	BUILD=$(B) tests/hosts/run
+
+# The README's first commands on a Debian with nothing on it. As root.
+check-fresh:
+	@.ci/deps mmdebstrap curl
+	@mkdir -p $(B)
+	BUILD=$(B) tests/fresh/run
 
 uninstall:
 	rm -f $(DESTDIR)$(bindir)/bazarctl $(DESTDIR)$(sbindir)/bazar-run $(DESTDIR)$(sysusersdir)/bazar.conf \
