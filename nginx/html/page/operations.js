@@ -63,10 +63,10 @@ function Plot({ title, unit, names, rows }) {
 		const draw = () => {
 			plot.current?.destroy();
 			const axis = { stroke: colour('soft'), grid: { stroke: colour('line'), width: 1 }, ticks: { stroke: colour('line') } };
-			const strokes = ['brand', 'wait'].map(colour);
+			const strokes = ['brand', 'wait'].map(colour), drawn = Date.now() / 1000; // before there is a point
 			plot.current = new uPlot({
 				width: place.current.clientWidth, height: 180, cursor: { show: false }, legend: { show: false },
-				scales: { x: { range: (u, min, max) => [max - (SHOWN * EVERY_MS) / 1000, max] }, y: { range: (u, min, max) => [0, Math.max(1, max * 1.1)] } },
+				scales: { x: { range: (u, min, max) => [Math.max(max, drawn) - (SHOWN * EVERY_MS) / 1000, Math.max(max, drawn)] }, y: { range: (u, min, max) => [0, Math.max(1, max * 1.1)] } },
 				axes: [axis, { ...axis, size: 56 }],
 				series: [{}, ...names.map((name, i) => ({ label: name, stroke: strokes[i], width: 2 }))],
 			}, rows, place.current);
