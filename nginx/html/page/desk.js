@@ -109,8 +109,8 @@ function Orders() {
 	if (!list.data) return list.error ? html`<${Failure} error=${list.error} retry=${list.reload} />` : html`<${Waiting} what="Fetching orders" />`;
 	if (list.data.length === 0) return html`<p class="tally">No order yet.</p>`;
 	return html`<${Pages} key=${list.next} first=${list}>${(rows) => html`<${Table} name="Orders" head=${{ Ordered: '', Book: '', Copies: 'figure', Total: 'figure', Status: '', Order: '' }} rows=${rows.map((o) => html`
-		<tr key=${o.order_id}><td>${when(o.created_at)}</td><td><a href=${`/desk/${o.book_id}`}>${o.title ?? `Book ${o.book_id}`}</a></td>
-		<td class="figure">${o.quantity}</td><td class="figure">${o.total === null ? '–' : money(o.total, o.currency)}</td>
+		<tr key=${o.order_id}><td>${when(o.created_at)}</td><td>${o.lines.map((l) => html`<div key=${l.book_id}><a href=${`/desk/${l.book_id}`}>${l.title ?? `Book ${l.book_id}`}</a></div>`)}</td>
+		<td class="figure">${o.lines.map((l) => html`<div key=${l.book_id}>${l.quantity}</div>`)}</td><td class="figure">${o.total === null ? '–' : money(o.total, o.currency)}</td>
 		<td>${STATUS[o.status]}</td><td><a class="order-number" href=${orderPath(o.order_id)} aria-label=${`Order ${o.order_id}`}>${o.order_id.slice(0, 8)}</a></td></tr>`)} />`}<//>`;
 }
 

@@ -188,8 +188,8 @@ export function Operations() {
 		<h2>Replicas</h2><${Replicas} data=${last.status} />
 		<h2>Now</h2><div class="plots">
 			<${Plot} title="Requests answered by replicas" unit="/s" names=${['catalog', 'orders']} rows=${[times, catalog.map((w) => w.rate), order.map((w) => w.rate)]} />
-			<${Plot} title="Answer time of the catalog" unit="ms" names=${['half within', '99 % within']} rows=${[times, catalog.map((w) => w.half), catalog.map((w) => w.most)]} />
-			<${Plot} title="Answer time of orders" unit="ms" names=${['half within', '99 % within']} rows=${[times, order.map((w) => w.half), order.map((w) => w.most)]} />
+			<${Plot} title="Answer time of the catalog" unit="ms" names=${['median', '99 %']} rows=${[times, catalog.map((w) => w.half), catalog.map((w) => w.most)]} />
+			<${Plot} title="Answer time of orders" unit="ms" names=${['median', '99 %']} rows=${[times, order.map((w) => w.half), order.map((w) => w.most)]} />
 			<${Plot} title="Look-ups in the cache" unit="/s" names=${['reads']} rows=${[times, rate('reads')]} />
 			<${Plot} title="Writes in the log" unit="/s" names=${['catalog', 'orders']} rows=${[times, rate('catalog'), rate('order')]} />
 		</div>

@@ -25,7 +25,13 @@ export function Purchases() {
 }
 
 const WORDS = { CONFIRMED: 'Confirmed', REJECTED: 'Not delivered', PENDING: 'Being decided' };
-const REASONS = { 'sold-out': 'The book was sold out.', 'insufficient-stock': 'Fewer copies were left than asked for.', 'not-found': 'There is no such book.' };
+const REASONS = { 'sold-out': 'was sold out', 'insufficient-stock': 'had fewer copies left than asked for', 'not-found': 'is not in the shop' };
+
+// Why an order came to nothing; of several books, which one it was.
+function reason(order) {
+	const which = order.lines.length === 1 ? 'The book' : `“${order.lines.find((l) => l.book_id === order.refused_book_id)?.title ?? `Book ${order.refused_book_id}`}”`;
+	return `${which} ${REASONS[order.reason]}. Nothing was taken.`;
+}
 
 export function Order({ id }) {
 	useTitle('Order');
@@ -35,13 +41,12 @@ export function Order({ id }) {
 	return html`<nav class="trail" aria-label="You are here"><a href="/purchases">My orders</a></nav>
 		<h1>Order</h1>
 		<div class=${`notice ${order.status === 'CONFIRMED' ? 'good' : order.status === 'REJECTED' ? 'bad' : 'wait'}`}>
-			<h2>${WORDS[order.status]}</h2>${order.reason && html`<p>${REASONS[order.reason]} Nothing was taken.</p>`}</div>
+			<h2>${WORDS[order.status]}</h2>${order.reason && html`<p>${reason(order)}</p>`}</div>
 		<dl class="facts wide">
 			<dt>Order number</dt><dd class="order-number">${order.order_id}</dd>
-			<dt>Book</dt><dd><a href=${bookPath(order.book_id)}>${order.title ?? `Book ${order.book_id}`}</a></dd>
-			<dt>Quantity</dt><dd>${order.quantity}</dd>
-			${order.price !== null && html`<dt>Price each</dt><dd>${money(order.price, order.currency)}</dd>
-				<dt>Total</dt><dd><strong>${money(order.total, order.currency)}</strong></dd>`}
+			<dt>${order.lines.length === 1 ? 'Book' : 'Books'}</dt><dd>${order.lines.map((l) => html`<div key=${l.book_id}>
+				${l.quantity} × <a href=${bookPath(l.book_id)}>${l.title ?? `Book ${l.book_id}`}</a>${l.price !== null && `, ${money(l.price, order.currency)} each`}</div>`)}</dd>
+			${order.total !== null && html`<dt>Total</dt><dd><strong>${money(order.total, order.currency)}</strong></dd>`}
 			<dt>Ordered</dt><dd><time datetime=${order.created_at}>${when(order.created_at)}</time></dd>
 		</dl>`;
 }
