@@ -321,7 +321,7 @@ check-system: all tests
 	BUILD=$(B) python3 tests/system/run.py
 
 # Shopping with Chromium, axe on every view, and the linter on openapi.yaml: the short run.
-FILES = openapi.test.mjs shopping.test.mjs access.test.mjs
+FILES = openapi.test.mjs shopping.test.mjs cart.test.mjs access.test.mjs
 check-browser: all
 	BUILD=$(B) tests/browser/run $(FILES)
 

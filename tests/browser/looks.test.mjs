@@ -65,6 +65,41 @@ for (const size of Object.keys(SIZES)) {
 				await v.notice('got lost on the way');
 				await look(v, `lost-${size}-${scheme}`);
 			}));
+
+			it('the cart', () => Visitor.visit(shop.url, { size, scheme }, async (v, page) => {
+				v.expect(/status of 409/, /ERR_FAILED/);
+				for (const id of [1, 2, 6]) {
+					await v.goto(`/book/${id}`);
+					await v.button('Add to cart').click();
+					await page.getByText('1 copy in the cart').waitFor();
+				}
+				await look(v, `put-in-cart-${size}-${scheme}`);
+				await v.link('See the cart').click();
+				await v.button(/^Buy all 3 for/).waitFor();
+				await look(v, `cart-filled-${size}-${scheme}`);
+				const old = await shop.ask('GET', '/info/2');
+				await page.route('**/info/2', (route) => route.fulfill({ json: old }));
+				await page.getByLabel('Quantity of RPCs for Noobs').fill('3');
+				await shop.setStock(2, 2);
+				await v.button(/^Buy all 3 for/).click();
+				await v.notice('Nothing was ordered');
+				await look(v, `cart-refused-${size}-${scheme}`);
+				await shop.setStock(2, 3);
+				await page.unroute('**/info/2');
+				await v.button('Take 2').click();
+				await page.route('**/orders', (route) => route.abort());
+				await v.button(/^Buy all 3 for/).click();
+				await v.notice('got lost on the way');
+				await look(v, `cart-lost-${size}-${scheme}`);
+				await page.unroute('**/orders');
+				await v.notice('All of it is yours');
+				await look(v, `cart-bought-${size}-${scheme}`);
+				await page.locator('.order-number').click();
+				await v.heading('Order');
+				await page.getByText('Confirmed').waitFor();
+				await look(v, `order-of-cart-${size}-${scheme}`);
+				await shop.setStock(2, 3);
+			}));
 		});
 	}
 }

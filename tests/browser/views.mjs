@@ -3,7 +3,7 @@ import { Shop } from './shop.mjs';
 
 export const VIEWS = {
 	front: '/', topic: '/topic/distributed%20systems', find: '/find?q=undergrad', 'find-nothing': '/find?q=zzz', book: '/book/1',
-	'book-sold-out': '/book/4', 'book-unknown': '/book/999', purchases: '/purchases', desk: '/desk', 'desk-book': '/desk/1', 'desk-low': '/desk/low',
+	'book-sold-out': '/book/4', 'book-unknown': '/book/999', cart: '/cart', purchases: '/purchases', desk: '/desk', 'desk-book': '/desk/1', 'desk-low': '/desk/low',
 	'desk-orders': '/desk/orders', 'desk-add': '/desk/add', 'desk-import': '/desk/import', operations: '/operations', problem: '/problems/sold-out', docs: '/docs',
 	plain: '/?plain', 'plain-topic': '/topic/distributed%20systems?plain', 'plain-nothing': '/find?plain&q=zzz', 'plain-book': '/book/1?plain',
 	'plain-unknown': '/book/999?plain', 'plain-desk': '/desk?plain',

@@ -73,7 +73,7 @@ class Pages(ApiCase):
         self.assertIn("Nothing matches", self.page("/find?plain&q=zzz"))
 
     def test_what_needs_javascript_says_so(self):
-        for path in ("/desk", "/desk/1", "/operations", "/purchases", "/order/x"):
+        for path in ("/desk", "/desk/1", "/operations", "/cart", "/purchases", "/order/x"):
             self.assertIn("needs JavaScript", self.stack.get(f"{path}?plain").body.decode())
             self.assertIn('url=?plain"', self.stack.get(path).body.decode())
 

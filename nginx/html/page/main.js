@@ -1,5 +1,6 @@
 // The page: its frame, and which view stands in it.
 import { html, render, useEffect, useRef, useState } from './lib.js';
+import { lines } from './cart.js';
 import { intents, orders, resume } from './purchase.js';
 import { subscribe } from './kept.js';
 import { Book, Find, Front, Topic } from './shop.js';
@@ -35,6 +36,7 @@ function View({ address }) {
 	case 'topic': return html`<${Topic} key=${one} topic=${one} address=${address} />`;
 	case 'find': return html`<${Find} query=${(address.searchParams.get('q') ?? '').trim()} address=${address} />`;
 	case 'book': return html`<${Book} key=${one} id=${one} />`;
+	case 'cart': return html`<${Later} key="cart" module="./cart-view.js" view="Cart" />`;
 	case 'purchases': return html`<${Later} key="purchases" module="./purchases.js" view="Purchases" />`;
 	case 'order': return html`<${Later} key=${one} module="./purchases.js" view="Order" id=${one} />`;
 	case 'desk': return html`<${Later} key="desk" module="./desk.js" view="Desk" part=${one} address=${address} />`;
@@ -79,13 +81,14 @@ function Page() {
 		if (arrived.current && history.state?.focus !== false) main.current.focus({ preventScroll: true });
 		arrived.current = true;
 	}, [address.pathname]);
-	const bought = orders().length, open = intents().length;
+	const bought = orders().length, open = intents().length, inCart = lines().length;
 	const here = (path) => (address.pathname.startsWith(path) ? 'page' : undefined);
 	return html`<a class="skip" href="#main">Skip to the content</a>
 		<header class="top"><div class="inside">
 			<a class="name" href="/" aria-label="Bazar.com, front page">Bazar<span>.com</span></a>
 			<${Search} address=${address} />
-			<nav aria-label="Shop"><a href="/purchases" aria-current=${here('/purchases')}>My orders${bought + open > 0 && html` <span class="number">${bought + open}</span>`}</a></nav>
+			<nav aria-label="Shop"><a href="/cart" aria-current=${here('/cart')}>Cart${inCart > 0 && html` <span class="number">${inCart}</span>`}</a>
+				<a href="/purchases" aria-current=${here('/purchases')}>My orders${bought + open > 0 && html` <span class="number">${bought + open}</span>`}</a></nav>
 		</div></header>
 		<main id="main" class="inside" tabindex="-1" ref=${main}><${View} address=${address} /></main>
 		<footer class="inside"><p>No payment is taken: this shop is about keeping its word.</p>

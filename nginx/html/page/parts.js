@@ -88,15 +88,19 @@ export function Waiting({ what = 'Loading' }) {
 }
 
 // Number by buttons or by typing. While somebody types, what is no number yet is left alone.
-export function Quantity({ value, most, change, disabled }) {
+// `of`: the book, where there are several such fields.
+export function Quantity({ value, most, change, disabled, id = 'quantity', of }) {
 	const set = (n) => { if (n >= 1) change(Math.min(most, n)); };
 	return html`<div class="quantity">
-		<label for="quantity">Quantity</label>
+		<label for=${id}>Quantity${of && html`<span class="unseen"> of ${of}</span>`}</label>
 		<div class="stepper">
-			<button type="button" aria-label="One less" disabled=${disabled || value <= 1} onClick=${() => set(value - 1)}>−</button>
-			<input id="quantity" type="number" inputmode="numeric" min="1" max=${most} required value=${value} disabled=${disabled}
+			<button type="button" aria-label=${of ? `One less of ${of}` : 'One less'} disabled=${disabled || value <= 1} onClick=${() => set(value - 1)}>−</button>
+			<input id=${id} type="number" inputmode="numeric" min="1" max=${most} required value=${value} disabled=${disabled}
 				onInput=${(e) => set(Math.floor(e.target.valueAsNumber))} onBlur=${(e) => { e.target.value = value; }} />
-			<button type="button" aria-label="One more" disabled=${disabled || value >= most} onClick=${() => set(value + 1)}>+</button>
+			<button type="button" aria-label=${of ? `One more of ${of}` : 'One more'} disabled=${disabled || value >= most} onClick=${() => set(value + 1)}>+</button>
 		</div>
 	</div>`;
 }
+
+// An order's lines; what /buy told, and this device kept, is one itself.
+export const linesOf = (order) => order.lines ?? [order];

@@ -2,11 +2,23 @@
 import { html } from './lib.js';
 import { useData } from './api.js';
 import { forgetOrders, intents, orders } from './purchase.js';
-import { Cover, Failure, Waiting, count, money, parted, when } from './parts.js';
+import { Cover, Failure, Waiting, count, linesOf, money, parted, when } from './parts.js';
 import { Open } from './shop.js';
 import { bookPath, orderPath, useTitle } from './route.js';
 
 const LIVE_MS = 4000;
+
+// One order in the list: its first book stands for it.
+function Bought({ order }) {
+	const [first, ...more] = linesOf(order);
+	const each = more.length === 0 && first.quantity > 1 ? `${first.quantity} × ${money(first.price, order.currency)}` : '';
+	return html`<li>
+		<${Cover} book=${{ id: first.book_id, title: first.title }} />
+		<div><a class="card-title" href=${orderPath(order.order_id)}>${parted(first.title).title}${more.length > 0 && ` and ${more.length} more`}</a>
+			<span class="card-by">${when(order.created_at)}</span></div>
+		<span class="sum">${each} <strong>${money(order.total, order.currency)}</strong></span>
+	</li>`;
+}
 
 export function Purchases() {
 	useTitle('My orders');
@@ -15,12 +27,7 @@ export function Purchases() {
 		${intents().map((intent) => html`<${Open} key=${intent.key} intent=${intent} />`)}
 		${list.length === 0 ? html`<p class="tally">Nothing was ordered on this device yet. <a href="/">Look around</a></p>`
 			: html`<p class="tally">${count(list.length, 'order')} from this device</p>
-			<ul class="orders" role="list">${list.map((o) => html`<li key=${o.order_id}>
-				<${Cover} book=${{ id: o.book_id, title: o.title }} />
-				<div><a class="card-title" href=${orderPath(o.order_id)}>${parted(o.title).title}</a>
-					<span class="card-by">${when(o.created_at)}</span></div>
-				<span class="sum">${o.quantity > 1 ? `${o.quantity} × ${money(o.price, o.currency)}` : ''} <strong>${money(o.total, o.currency)}</strong></span>
-			</li>`)}</ul>
+			<ul class="orders" role="list">${list.map((o) => html`<${Bought} key=${o.order_id} order=${o} />`)}</ul>
 			<p class="more"><button type="button" class="quiet" onClick=${forgetOrders}>Clear this list</button></p>`}`;
 }
 

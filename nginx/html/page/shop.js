@@ -1,6 +1,7 @@
 // The views of the shop: the front, a topic, a search, a book.
 import { html, useEffect, useRef, useState } from './lib.js';
 import { useData } from './api.js';
+import { LINES_MAX, lineOf, lines, put } from './cart.js';
 import { buy, clearOutcome, drive, giveUp, intentFor, isRunning, outcomeOf } from './purchase.js';
 import { Books, Cover, Failure, LOW, Pages, Quantity, Stock, Waiting, count, money, parted } from './parts.js';
 import { go, orderPath, topicPath, useTitle } from './route.js';
@@ -131,7 +132,7 @@ function Refused({ problem, again }) {
 // An intent whose outcome is open; see purchase.js.
 export function Open({ intent }) {
 	const runs = isRunning(intent);
-	const copies = `${intent.quantity} × ${parted(intent.title).title}`;
+	const copies = intent.lines ? `a cart of ${count(intent.lines.length, 'book')}` : `${intent.quantity} × ${parted(intent.title).title}`;
 	if (runs && !intent.late) return html`<p class="notice" role="status"><span class="spinner"></span> Ordering ${copies}…</p>`;
 	if (runs) return html`<div class="notice wait" role="status">
 		<h2><span class="spinner"></span> Still asking</h2>
@@ -146,6 +147,14 @@ export function Open({ intent }) {
 		<p class="actions"><button type="button" onClick=${() => drive(intent.key)}>Go on</button>
 		${!intent.doubt && html`<button type="button" class="quiet" onClick=${() => giveUp(intent)}>Forget it</button>`}</p>
 	</div>`;
+}
+
+function AddToCart({ book, quantity }) {
+	const line = lineOf(book.id);
+	const full = !line && lines().length >= LINES_MAX;
+	return html`<button type="button" class="quiet main" disabled=${full} onClick=${() => put(book, quantity)}>Add to cart</button>
+		<p class="in-cart" role="status">${full ? `The cart is full: ${LINES_MAX} books are the most. ` : line ? `${count(line.quantity, 'copy', 'copies')} in the cart. ` : ''}
+			${(full || line) && html`<a href="/cart">See the cart</a>`}</p>`;
 }
 
 function Buy({ book, changed }) {
@@ -167,6 +176,7 @@ function Buy({ book, changed }) {
 			${book.quantity > 0 && html`<${Quantity} value=${chosen} most=${most} change=${setQuantity} />`}
 			<button type="submit" class="main" disabled=${book.quantity === 0}>
 				${book.quantity === 0 ? 'Sold out' : `Buy for ${money((Math.round(book.price * 100) * chosen) / 100, book.currency)}`}</button>
+			${book.quantity > 0 && html`<${AddToCart} book=${book} quantity=${chosen} />`}
 		</form>`;
 }
 
