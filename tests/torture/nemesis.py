@@ -103,9 +103,6 @@ class Away(Kill):
 class KillNginx(Kill):
     kind = "kill-nginx"
 
-    def over(self):
-        return self.shop.pid("nginx") not in (None, self.old["nginx"]) and any(self.shop.ready(n) for n in self.shop.workers)
-
 
 class ReloadNginx(Fault):
     kind = "reload"
@@ -129,8 +126,8 @@ class Pause(Fault):
 
 
 class Clock(Kill):
-    """The machine of these workers starts again, and its clock tells something else. They share one clock, and the
-    catalog's replicas share a cache in a memory that does not outlive a machine."""
+    """The machine of these starts again, and its clock tells something else. They share one clock, and the catalog's
+    replicas and nginx share a cache in a memory that does not outlive a machine."""
 
     kind = "clock"
 
@@ -409,7 +406,7 @@ def targets(shop):
     """By kind: everything that a fault may be done to. A purchase's way is from an order replica to one of the catalog."""
     sets = [shop.replicas(service) for service in SERVICES]
     return {"worker": shop.workers, "replicas": sets, "service": SERVICES, "nginx": ("nginx",),
-            "machine": (sets[0], *((name,) for name in sets[1])),
+            "machine": ((*sets[0], "nginx"), *((name,) for name in sets[1])),
             "pair": [pair for names in sets for pair in itertools.permutations(names, 2)] + list(zip(*reversed(sets)))}
 
 

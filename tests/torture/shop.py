@@ -72,7 +72,8 @@ class TortureStack(Stack):
         self.run = os.path.join(self.home, "run")
         self.bin = os.path.join(self.home, "bin")
         self.settings = {name: str(value) for name, value in settings.items()}
-        self.launch = {name: {} for name in self.workers}
+        self.settings["PATH"] = f"{self.bin}:{os.environ['PATH']}"  # where bazar-run finds nginx
+        self.launch = {name: {} for name in (*self.workers, "nginx")}
         self.install()
         self.proxy = Proxy(self.port, self.offsets)
         try:
@@ -86,7 +87,7 @@ class TortureStack(Stack):
     # ---- How its workers start ----
 
     def install(self):
-        """The programs, with launch in the place of the workers."""
+        """The programs, with launch in the place of the workers and nginx."""
         os.makedirs(os.path.join(self.bin, "real"))
         os.makedirs(os.path.join(self.bin, "launch"))
         for program in ("bazar-run", "bazarctl", "bazar-init"):
@@ -94,7 +95,10 @@ class TortureStack(Stack):
         for program in ("bazar-catalog", "bazar-order"):
             shutil.copy(os.path.join(TESTS, "torture-launch"), os.path.join(self.bin, program))
             shutil.copy(os.path.join(WORKERS, program), os.path.join(self.bin, "real"))
+        shutil.copy(os.path.join(TESTS, "torture-launch"), os.path.join(self.bin, "nginx"))
+        os.symlink(shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin"), os.path.join(self.bin, "real", "nginx"))
         os.symlink(os.path.realpath(os.path.join(BUILD, "share")), os.path.join(self.bin, "share"))
+        self.prepare("nginx")
         for name in self.workers:
             with open(self.disk_control(name), "wb") as file:
                 file.truncate(4096)
@@ -104,21 +108,24 @@ class TortureStack(Stack):
         return os.path.join(self.home, f"disk-{name}")
 
     def prepare(self, name, **lines):
-        """What the next starts of a worker are given, besides what they were given before."""
+        """What the next starts of a worker, or nginx, are given, besides what they were given before."""
         self.launch[name].update(lines)
-        libraries = ["torture-links.so", "disk_preload.so", *(["disk_powerloss.so"] if name in self.losing else [])]
-        given = {"away": os.path.join(self.bin, "launch", name + ".away"),
-                 "TORTURE_SHOP": self.port,
-                 "TORTURE_SELF": self.port_of(name),
-                 "BAZAR_DISK_CONTROL": self.disk_control(name),
-                 "BAZAR_POWERLOSS": f"/{name}/db",
-                 "BAZAR_POWERLOSS_WRITEBACK": self.choose.choice((0, 10, 50)),
-                 **self.launch[name],
-                 "LD_PRELOAD": ":".join(os.path.join(TESTS, library) for library in libraries)}
+        given = self.launch[name] if name == "nginx" else self.worker_lines(name)
         path = os.path.join(self.bin, "launch", name)
         with open(path + ".new", "w", encoding="ascii") as file:
             file.writelines(f"{key}={value}\n" for key, value in given.items())
         os.rename(path + ".new", path)
+
+    def worker_lines(self, name):
+        libraries = ["torture-links.so", "disk_preload.so", *(["disk_powerloss.so"] if name in self.losing else [])]
+        return {"away": os.path.join(self.bin, "launch", name + ".away"),
+                "TORTURE_SHOP": self.port,
+                "TORTURE_SELF": self.port_of(name),
+                "BAZAR_DISK_CONTROL": self.disk_control(name),
+                "BAZAR_POWERLOSS": f"/{name}/db",
+                "BAZAR_POWERLOSS_WRITEBACK": self.choose.choice((0, 10, 50)),
+                **self.launch[name],
+                "LD_PRELOAD": ":".join(os.path.join(TESTS, library) for library in libraries)}
 
     def keep_away(self, name, away):
         """A worker that is kept away does not come further than its beginning."""
@@ -179,6 +186,9 @@ class TortureStack(Stack):
             client.close()
 
     def ready(self, name):
+        """Of nginx: when any replica can be asked through it."""
+        if name == "nginx":
+            return any(self.ready(worker) for worker in self.workers)
         answer = self.ask(name, "/readyz")
         return answer is not None and answer.status == 200
 

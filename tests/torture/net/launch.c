@@ -1,6 +1,7 @@
 /*
- * Stands in the place of a worker's program in a tortured shop, and becomes the real one, with what
- * the torture has prepared for its start: the file <own directory>/launch/<name> holds lines
+ * Stands in the place of a worker's program, or nginx's, in a tortured shop, and becomes the real
+ * one, with what the torture has prepared for its start: the file <own directory>/launch/<name>
+ * (what --name says, or the program's own) holds lines
  *
  *     NAME=value     a variable of its environment (LD_PRELOAD among them)
  *     boottime=N     seconds by which its CLOCK_BOOTTIME and CLOCK_MONOTONIC are ahead of the
@@ -68,29 +69,30 @@ take_line(char *line)
 }
 
 static const char *
-own_name(int argc, char **argv)
+own_name(int argc, char **argv, const char *program)
 {
 	for (int i = 1; i + 1 < argc; i++)
 		if (strcmp(argv[i], "--name") == 0)
 			return argv[i + 1];
-	errno = EINVAL;
-	fail("no --name");
+	return program;
 }
 
 int
 main(int argc, char **argv)
 {
-	char path[PATH_BYTES], line[PATH_BYTES];
-	const char *slash = strrchr(argv[0], '/');
-	int directory = slash != NULL ? (int)(slash - argv[0]) : 0;
-	snprintf(path, sizeof(path), "%.*s/launch/%s", directory, argv[0], own_name(argc, argv));
+	char self[PATH_BYTES] = "", path[2 * PATH_BYTES], line[PATH_BYTES];
+	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
+		fail("/proc/self/exe");
+	char *program = strrchr(self, '/') + 1;
+	program[-1] = '\0';
+	snprintf(path, sizeof(path), "%s/launch/%s", self, own_name(argc, argv, program));
 	FILE *file = fopen(path, "re");
 	if (file == NULL)
 		fail(path);
 	while (fgets(line, sizeof(line), file) != NULL)
 		take_line(line);
 	fclose(file);
-	snprintf(path, sizeof(path), "%.*s/real%s", directory, argv[0], argv[0] + directory);
+	snprintf(path, sizeof(path), "%s/real/%s", self, program);
 	execv(path, argv);
 	fail(path);
 }
