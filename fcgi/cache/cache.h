@@ -139,6 +139,17 @@ enum cache_result cache_get(struct cache *c, const char *key, uint64_t floor_key
 int cache_put(struct cache *c, const char *key, uint64_t floor_key, uint64_t seq, const void *value,
     size_t len);
 
+/*
+ * What many ask for at once, and is not there, shall be made once. Whoever gets nothing claims the
+ * key, puts the value and releases the key; who comes meanwhile waits for that before looking. No
+ * promise hangs on it: nobody waits longer than CACHE_CLAIM_MS, and a claim whose holder died, or
+ * takes longer, is none.
+ */
+#define CACHE_CLAIM_MS 500
+uint64_t cache_claim(struct cache *c, const char *key); /* 0: not to be had */
+void cache_release(struct cache *c, const char *key, uint64_t claim);
+bool cache_await(struct cache *c, const char *key); /* false, at once: nobody has claimed it */
+
 /* ---- Replicas ---- */
 
 /* When this returns, no get that begins later gives a value of these keys older than `seq`. Entries

@@ -14,6 +14,8 @@
 
 #include "fcgi/cache/cache.h"
 
+#define SEGMENT_CLAIMS 64
+
 #define LOCK_BRIEF_MS 2
 #define LOCK_PATIENT_MS 1000 /* then the segment is marked dead */
 
@@ -46,6 +48,9 @@ struct header {
 	uint32_t free_block;
 	uint32_t free_blocks;
 	struct cache_stats counters; /* the counting members only */
+
+	/* Keys that somebody fills right now, without the lock: see claims.c. */
+	_Atomic uint64_t claims[SEGMENT_CLAIMS];
 };
 
 /* What is known of a value. */

@@ -9,11 +9,30 @@ static bool
 look_up(struct call *c, const struct question *k, struct cache_hit *hit)
 {
 	struct buf *body = &c->r->body;
-	if (c->worker->cache == NULL || !replica_serving(c->worker->replica))
+	if (!replica_serving(c->worker->replica))
 		return false;
 	buf_reserve(body, CACHE_VALUE_MAX);
 	return cache_get(c->worker->cache, k->key, k->floor_key, clock_ms(), body->data, body->cap,
 		   hit) == CACHE_HIT;
+}
+
+/* False: it is to be made here, under a claim where *claim is not 0. Whoever has waited for
+ * somebody in vain does not wait again: what is written all the time is made by everybody for
+ * himself. */
+static bool
+look_up_or_claim(struct call *c, const struct question *k, struct cache_hit *hit, uint64_t *claim)
+{
+	struct cache *cache = c->worker->cache;
+	*claim = 0;
+	if (cache == NULL)
+		return false;
+	bool waited = cache_await(cache, k->key);
+	if (look_up(c, k, hit))
+		return true;
+	if (waited)
+		return false;
+	*claim = cache_claim(cache, k->key);
+	return *claim == 0 && cache_await(cache, k->key) && look_up(c, k, hit);
 }
 
 static bool
@@ -24,15 +43,11 @@ keep(struct call *c, const struct question *k, uint64_t seq)
 		   c->r->body.len) == 0;
 }
 
-void
-cached_read(struct call *c, const struct question *k, cached_make make, void *arg)
+/* From the tables. */
+static void
+make_anew(struct call *c, const struct question *k, cached_make make, void *arg)
 {
 	uint64_t seq;
-	struct cache_hit hit;
-	if (look_up(c, k, &hit)) {
-		question_hit(c->r, &hit);
-		return;
-	}
 	buf_clear(&c->r->body);
 	response_header(c->r, "X-Cache", "MISS");
 	if (!read_begin(c, k->floor_key, &seq))
@@ -41,4 +56,18 @@ cached_read(struct call *c, const struct question *k, cached_make make, void *ar
 	read_end(c);
 	bool kept = worth && keep(c, k, seq);
 	response_header(c->r, "Cache-Status", kept ? "bazar; fwd=miss; stored" : "bazar; fwd=miss");
+}
+
+void
+cached_read(struct call *c, const struct question *k, cached_make make, void *arg)
+{
+	struct cache_hit hit;
+	uint64_t claim;
+	if (look_up_or_claim(c, k, &hit, &claim)) {
+		question_hit(c->r, &hit);
+		return;
+	}
+	make_anew(c, k, make, arg);
+	if (claim != 0)
+		cache_release(c->worker->cache, k->key, claim);
 }

@@ -87,6 +87,17 @@ do_stats(struct cache *c)
 	cache_stats(c, 0, &out);
 }
 
+static void
+do_fill(struct cache *c)
+{
+	char key[] = "info:5";
+	uint64_t claim = cache_claim(c, key);
+
+	cache_await(c, "info:6");
+	put_version(c, 5, 6, 6);
+	cache_release(c, key, claim);
+}
+
 static void (*const operations[])(struct cache *c) = {
     do_get,
     do_get_stale,
@@ -99,6 +110,7 @@ static void (*const operations[])(struct cache *c) = {
     do_invalidate,
     do_clear,
     do_stats,
+    do_fill,
 };
 
 #define OPERATIONS (sizeof(operations) / sizeof(operations[0]))

@@ -88,7 +88,7 @@ step(struct place *p, struct cur *in)
 	uint64_t floor_key = key / 2, seq = byte / 6;
 	char name[16];
 	snprintf(name, sizeof(name), "key:%u", key);
-	switch (what % 10) {
+	switch (what % 11) {
 	case 0:
 	case 1:
 		put(c, key, name, floor_key, seq);
@@ -112,6 +112,10 @@ step(struct place *p, struct cur *in)
 		break;
 	case 7:
 		attach(p);
+		break;
+	case 8:
+		cache_release(c, name, cache_claim(c, name));
+		cache_claim(c, name);
 		break;
 	default:
 		scribble(p->mem, p->size, in);

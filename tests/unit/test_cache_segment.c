@@ -163,6 +163,80 @@ test_open_and_unlink(void)
 	cache_close(cache);
 }
 
+/* ---- One fill for many ---- */
+
+static void *
+await_and_get(void *arg)
+{
+	enum cache_result *result = arg;
+	char value[SMALL_VALUE];
+	struct cache_hit hit;
+
+	cache_await(cache, "a");
+	*result = cache_get(cache, "a", floor_key("a"), 0, value, sizeof(value), &hit);
+	return NULL;
+}
+
+static void
+test_claims(void)
+{
+	enum cache_result results[4];
+	pthread_t threads[4];
+	uint64_t claim;
+
+	begin(&small);
+	CU_ASSERT_FALSE(cache_await(cache, "a"));
+	claim = cache_claim(cache, "a");
+	CU_ASSERT_NOT_EQUAL(claim, 0);
+	CU_ASSERT_EQUAL(cache_claim(cache, "a"), 0);
+	CU_ASSERT_FALSE(cache_await(cache, "b"));
+	for (size_t i = 0; i < 4; i++)
+		CU_ASSERT_EQUAL_FATAL(
+		    pthread_create(&threads[i], NULL, await_and_get, &results[i]), 0);
+	CU_ASSERT_EQUAL(put("a", 1, "A"), 0);
+	cache_release(cache, "a", claim);
+	for (size_t i = 0; i < 4; i++) {
+		CU_ASSERT_EQUAL(pthread_join(threads[i], NULL), 0);
+		CU_ASSERT_EQUAL(results[i], CACHE_HIT);
+	}
+	CU_ASSERT_FALSE(cache_await(cache, "a"));
+	end();
+}
+
+/* Its holder is gone: others wait a while, then it can be had. */
+static void
+test_forgotten_claim(void)
+{
+	uint64_t first, second, begun = clock_ms();
+
+	begin(&small);
+	first = cache_claim(cache, "a");
+	CU_ASSERT_NOT_EQUAL(first, 0);
+	CU_ASSERT_TRUE(cache_await(cache, "a"));
+	CU_ASSERT(clock_ms() - begun >= CACHE_CLAIM_MS);
+	second = cache_claim(cache, "a");
+	CU_ASSERT_NOT_EQUAL(second, 0);
+	cache_release(cache, "a", first); /* too late: it is another's */
+	CU_ASSERT_EQUAL(cache_claim(cache, "a"), 0);
+	end();
+}
+
+static void
+test_spoilt_claims(void)
+{
+	struct segment s;
+
+	begin(&small);
+	CU_ASSERT_EQUAL_FATAL(segment_attach(&s, memory, cache_size(&small)), 0);
+	for (size_t i = 0; i < SEGMENT_CLAIMS; i++)
+		s.head->claims[i] = UINT64_MAX - i;
+	CU_ASSERT_FALSE(cache_await(cache, "a"));
+	CU_ASSERT_NOT_EQUAL(cache_claim(cache, "a"), 0);
+	end();
+}
+
+/* ---- A front ---- */
+
 /* A front takes what is there, waits for nobody, and counts its hits only. */
 static void
 test_front(void)
@@ -474,6 +548,9 @@ register_cache_segment(void)
 	    {"open and unlink", test_open_and_unlink},
 	    {"no segment yet", test_no_segment_yet},
 	    {"a front", test_front},
+	    {"claims", test_claims},
+	    {"a forgotten claim", test_forgotten_claim},
+	    {"spoilt claims", test_spoilt_claims},
 	    {"garbage is refused", test_garbage_refused},
 	    {"a foreign segment is refused", test_foreign_refused},
 	    {"a lying header", test_lying_header},
