@@ -386,7 +386,7 @@ bench-peers: all tests
 	@.ci/deps $(PEERS_PACKAGES)
 	$(call RUN_BENCH,peers)
 
-# MILLION=1,10: sizes of the catalog in millions of books. Ten take an hour and 25 GB of disk.
+# MILLION=1,10: sizes of the catalog in millions of books. Ten take an hour and 15 GB of disk.
 MILLION = 1
 bench-pressure: all tests
 	@.ci/deps $(BENCH_PACKAGES)

@@ -87,7 +87,7 @@ def versions(postgres, redis):
 
 
 def measure(options, folder):
-    seconds, rounds = (1, 3) if options.quick else (3, 7)
+    seconds, rounds = (2, 2) if options.quick else (3, 7)
     load, started = Load(folder, seconds), []
 
     def start(make):

@@ -92,7 +92,7 @@ class Postgres:
         with log:
             self.processes.append(subprocess.Popen([os.path.join(self.bin, "postgres"), "-D", self.data(which)],
                                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.home,
-                                                   **self.user))
+                                                   start_new_session=True, **self.user))
         self.wait(lambda: self.call("pg_isready", "-q", "-h", self.home, "-p", str(which), check=False) == "",
                   f"an answer of {self.data(which)}")
 

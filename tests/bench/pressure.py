@@ -5,7 +5,7 @@ Results: a table on stdout, and crowd.json, latency.json and size.json in build/
 
     pressure.py [--quick] [--only crowd,latency,size] [--million N,...]
 
---million 1,10 adds ten million books, which take an hour and 25 GB of disk; --million 0.1 tries it.
+--million 1,10 adds ten million books, which take an hour and 15 GB of disk; --million 0.1 tries it.
 """
 
 import argparse
@@ -28,7 +28,7 @@ KINDS = {"cached reads": ("get", "info, cached"), "uncached reads": ("get", "inf
          "buys": ("buy", "buy, random books")}
 HELD = 10_000
 HOUSE = 2 * 8192  # nginx's workers and their worker_connections
-DISK_MIB_PER_MILLION = 2500  # two replicas, the log, what import reads
+DISK_MIB_PER_MILLION = 1500  # two replicas, the log, what import reads
 
 
 # ---- Ten thousand connections ----

@@ -9,8 +9,8 @@ import time
 
 from stack import free_port, release
 
-# Debian's redis-tools has the server, too, under the name of its file checker; which of the two it is depends on the name it
-# is called by. The package redis-server would add a service of the system, which nobody here wants.
+# Debian's redis-tools has the server, too, under the name of its file checker; which of the two it is depends on the
+# name it is called by. The package redis-server would add a service of the system, which nobody here wants.
 PROGRAM = "/usr/bin/redis-check-rdb"
 KEY = "info:1001"
 
@@ -20,7 +20,8 @@ class Redis:
         self.port, self.home, self.asked = free_port(), tempfile.TemporaryDirectory(prefix="bazar-redis-"), 20000
         self.process = subprocess.Popen(
             ["redis-server", "--bind", "127.0.0.1", "--port", str(self.port), "--dir", self.home.name,
-             "--save", "", "--appendonly", "no"], executable=PROGRAM, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+             "--save", "", "--appendonly", "no"], executable=PROGRAM, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, start_new_session=True)  # as limits.py has its servers
         try:
             self.wait()
             self.tell(b"SET", KEY.encode(), value)
