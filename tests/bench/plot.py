@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 
 from tell import HERE, TARGET, say
 
-WIDTH, LABEL, BAR, GAP, TOP, RIGHT = 760, 250, 20, 9, 62, 120
+WIDTH, LABEL, AXIS, BAR, GAP, TOP, RIGHT = 760, 260, 64, 20, 9, 62, 110  # pixels
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #24292f; } .title { font-size: 15px; font-weight: 600; }
 .small { font-size: 11px; fill: #656d76; } .ours { fill: #0f766e; } .theirs { fill: #9aa4af; } .range { stroke: #24292f; }
@@ -84,9 +84,9 @@ def plot_reads(results):
 def plot_buys(results):
     rows = results["buys"]
     bars("buys.svg", "Purchases a second, on two disks each; PostgreSQL: remote_apply, no HTTP", results, [
-        [(f"{who}, {clients}", rows[f"{who}, {books}, {clients}"], "ours" if who == "Bazar.com" else "theirs")
+        [(f"{who}, {books}, {clients}", rows[f"{who}, {books}, {clients}"], "ours" if who == "Bazar.com" else "theirs")
          for clients in ("64 clients", "1 client") for who in ("Bazar.com", "PostgreSQL")]
-        for books in ("random books", "one book")], )
+        for books in ("random books", "one book")])
 
 
 # ---- Curves: percentiles by the share of saturation, time on a logarithmic scale ----
@@ -98,24 +98,24 @@ def plot_latency(results):
     columns = ("p50", "p99", "p99.9")
     values = [rows[f"{kind}, {share}"][c] for kind in kinds for share in shares for c in columns]
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
-    bottom, height, panel = TOP + 210, 190, (WIDTH - 50) / len(columns)
+    bottom, height, panel = TOP + 210, 190, (WIDTH - AXIS) / len(columns)
 
     def y_of(value):
         return bottom - (math.log10(value) - low) / (high - low) * height
 
     parts = []
     for power in range(low, high + 1):
-        parts += [line(50, y_of(10**power), WIDTH, y_of(10**power), "line"),
-                  text(44, y_of(10**power) + 4, f"{10.0**power:g} ms", "small", "end")]
+        parts += [line(AXIS, y_of(10**power), WIDTH, y_of(10**power), "line"),
+                  text(AXIS - 6, y_of(10**power) + 4, f"{10.0**power:g} ms", "small", "end")]
     for p, column in enumerate(columns):
-        xs = [50 + panel * (p + (i + 0.75) / (len(shares) + 0.5)) for i in range(len(shares))]
-        parts.append(text(50 + panel * (p + 0.5), TOP, column, anchor="middle"))
+        xs = [AXIS + panel * (p + (i + 0.75) / (len(shares) + 0.5)) for i in range(len(shares))]
+        parts.append(text(AXIS + panel * (p + 0.5), TOP, column, anchor="middle"))
         parts += [text(x, bottom + 18, share, "small", "middle") for x, share in zip(xs, shares)]
         for k, kind in enumerate(kinds):
             points = " ".join(f"{x:.1f},{y_of(rows[f'{kind}, {share}'][column]):.1f}" for x, share in zip(xs, shares))
             parts.append(f'<polyline points="{points}" class="curve c{k}"/>')
     for k, kind in enumerate(kinds):
-        x = 50 + k * 180
+        x = AXIS + k * 180
         parts += [line(x, bottom + 40, x + 24, bottom + 40, f"curve c{k}"), text(x + 32, bottom + 44.5, kind)]
     picture("latency.svg", "Latency of requests that come by the clock, at a share of saturation", origin(results),
             bottom + 54, parts)
