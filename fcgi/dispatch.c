@@ -1,5 +1,6 @@
 #include "fcgi/dispatch.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "fcgi/base/clock.h"
@@ -243,6 +244,26 @@ log_failed_write(const struct call *c)
 		    c->r->status);
 }
 
+/* A slow one too, with the time in each stage: as far as the handler came by itself, what it then
+ * waited for (its disk, others'), and the answer. */
+static void
+log_slow(const struct call *c, uint64_t now)
+{
+	const char *id = c->q->header.request_id;
+	double ms = (double)(now - c->began_ns) / 1e6;
+	char stages[100] = "";
+	if (ms < (double)c->worker->settings->slow_ms)
+		return;
+	if (c->resumed_ns != 0)
+		snprintf(stages, sizeof(stages), ": %.1f until it waited, %.1f waiting, %.1f since",
+		    (double)(c->kept_ns - c->began_ns) / 1e6,
+		    (double)(c->resumed_ns - c->kept_ns) / 1e6,
+		    (double)(now - c->resumed_ns) / 1e6);
+	log_info("slow request %s: %s %.*s: %d after %.1f ms%s", id != NULL ? id : "-",
+	    request_method_name(c->q->method), (int)c->q->path_len, c->q->target, c->r->status, ms,
+	    stages);
+}
+
 /* ---- Dispatch ---- */
 
 static void
@@ -271,7 +292,9 @@ complete(struct call *c)
 	answer_finish(
 	    c->r, c->q, c->route != NULL ? c->route->flags : ROUTE_WRITE, c->worker->node->name);
 	log_failed_write(c);
-	metrics_count(c->worker->metrics, c->slot, c->r->status, clock_ns() - c->began_ns);
+	uint64_t now = clock_ns();
+	log_slow(c, now);
+	metrics_count(c->worker->metrics, c->slot, c->r->status, now - c->began_ns);
 }
 
 bool
@@ -291,6 +314,7 @@ void
 call_keep(struct call *c, struct call *kept)
 {
 	*kept = *c;
+	kept->kept_ns = clock_ns();
 	c->later = true;
 }
 
@@ -299,6 +323,7 @@ resumed(void *arg)
 {
 	struct call *kept = arg, c = *kept;
 	trace_enter(c.q->header.traceparent);
+	c.resumed_ns = clock_ns();
 	c.answer(kept);
 	complete(&c);
 	trace_enter(NULL);

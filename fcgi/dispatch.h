@@ -50,6 +50,7 @@ struct call {
 	void (*answer)(struct call *kept); /* then */
 	unsigned slot;                     /* of the row, in the metrics */
 	uint64_t began_ns;
+	uint64_t kept_ns, resumed_ns; /* when it began to wait for call_resume, and no longer did */
 };
 
 /*

@@ -63,6 +63,10 @@ static const struct command {
     {"restore", "DIR [--check]",
 	"let the stopped shop go on from a backup; --check: only look whether it is whole",
 	command_restore},
+    {"trace", "ID",
+	"what this host's logs say of a request: ID is its X-Request-Id, or the id of its "
+	"traceparent",
+	command_trace},
     {"verify", "", "are the replicas of each service equal, and their logs sound?", command_verify},
 };
 

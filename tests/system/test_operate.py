@@ -55,3 +55,26 @@ class Drain(OwnStack):
         load.finish()
         self.assertEqual(load.failures(), (0, []))
         self.assertTrue(self.stack.whole("order"))
+
+
+class Trace(OwnStack):
+    def test_one_request_is_followed_through_the_logs(self):
+        self.stack.down()
+        self.stack.settings["BAZAR_SLOW_MS"] = "1"  # every purchase is slow then
+        self.stack.up()
+        trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+        answer = self.stack.post("/buy/1", None, {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"})
+        request = answer.headers["X-Request-Id"]
+
+        def told():
+            done = self.stack.ctl("trace", request, check=False)
+            return done.stdout if all(word in done.stdout for word in (
+                "front      POST /buy/1: 200", "catalog-1  POST /peer/reserve: 200", "catalog-2  POST /peer/replicate",
+                "order-2    POST /peer/replicate")) else None
+
+        text = wait_until(told, what="all lines of the trace")  # nginx writes them once a second
+        self.assertRegex(text, rf"order-1 +info: slow request {request}: POST /buy/1: 200 after [0-9.]+ ms: "
+                               r"[0-9.]+ until it waited, [0-9.]+ waiting, [0-9.]+ since")
+        self.assertEqual(self.stack.ctl("trace", trace).stdout.splitlines(), text.splitlines())
+        self.refused("trace", "0123456789abcdef", because="no log")
+        self.refused("trace", "a b", because="no id")

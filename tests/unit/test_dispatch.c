@@ -12,8 +12,9 @@
 #include "fcgi/service.h"
 #include "tests/unit/suites.h"
 
-static const struct settings open_shop = {.hosts = "localhost"};
-static const struct settings guarded = {.hosts = "localhost", .admin_token = "token"};
+static const struct settings open_shop = {.slow_ms = 60000, .hosts = "localhost"};
+static const struct settings guarded = {
+    .slow_ms = 60000, .hosts = "localhost", .admin_token = "token"};
 static const struct node node = {.name = "catalog-1"};
 static struct worker worker = {.node = &node, .secret = "secret"};
 static struct router router;
