@@ -199,7 +199,7 @@ $(B)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' >$@
 
--include $(shell find $(B) -path $(B)/deb -prune -o -name '*.d' -type f -print 2>/dev/null)
+-include $(shell find $(B) \( -path $(B)/deb -o -path $(B)/hosts -o -path $(B)/fresh \) -prune -o -name '*.d' -type f -print 2>/dev/null)
 
 # ---- Test programs ---------------------------------------------------------------------------
 
@@ -476,7 +476,7 @@ deb: deps
 
 check-deb: deb
 	@.ci/deps $(DEB_CHECK_PACKAGES)
-	vagrant/check-deb $(B)/deb/*.deb
+	vagrant/check-deb $(B)/deb/bazar_*.deb
 
 # A Debian host with a systemd of its own, from the package to an upgrade under load. As root.
 check-hosts: deb

@@ -196,7 +196,7 @@ cpu_seconds(void)
 {
 	struct rusage used;
 	if (getrusage(RUSAGE_SELF, &used) != 0)
-		return NAN;
+		return 0;
 	return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
 	       (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
 }
@@ -204,12 +204,14 @@ cpu_seconds(void)
 static double
 resident_bytes(void)
 {
-	long pages;
+	char line[128] = ""; /* all of it, then what is in memory, in pages */
 	FILE *file = fopen("/proc/self/statm", "re");
-	bool known = file != NULL && fscanf(file, "%*s %ld", &pages) == 1;
+	if (file != NULL && fgets(line, sizeof(line), file) == NULL)
+		line[0] = '\0';
 	if (file != NULL)
 		fclose(file);
-	return known ? (double)pages * (double)sysconf(_SC_PAGESIZE) : NAN;
+	const char *resident = strchr(line, ' ');
+	return resident != NULL ? strtod(resident, NULL) * (double)sysconf(_SC_PAGESIZE) : 0;
 }
 
 /* ---- Groups: how many lines a metric has, and the label of each ---- */
@@ -336,7 +338,7 @@ render_took(const struct metrics *m, struct buf *out, const char *name)
 	EACH_OF(name, type, help, GROUP_##group, render_value(out, name, label, (double)(value)))
 #define HISTOGRAM_OF(group, name, scale, help, histogram)                                          \
 	EACH_OF(name, "histogram", help, GROUP_##group,                                            \
-	    render_histogram(out, name, label, &scale, histogram))
+	    render_histogram(out, name, label, &(scale), histogram))
 #define EVENT(group, id, name, help)                                                               \
 	METRIC_OF(group, name, "counter", help, get(&w->metrics->events[EVENT_##id]))
 #define REQUESTS(name, help)                                                                       \

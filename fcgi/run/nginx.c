@@ -81,18 +81,19 @@ static pid_t
 master_pid(const struct stack *stack)
 {
 	char path[STACK_PATH], prefix[STACK_PATH], title[2 * STACK_PATH] = "";
-	int pid = 0;
+	char line[32] = "";
 	stack_path(path, stack->run, "nginx/nginx.pid");
 	stack_path(prefix, stack->run, "nginx/ ");
 	FILE *file = fopen(path, "re");
 	if (file == NULL)
 		return 0;
-	if (fscanf(file, "%d", &pid) != 1)
-		pid = 0;
+	if (fgets(line, sizeof(line), file) == NULL)
+		line[0] = '\0';
 	fclose(file);
+	pid_t pid = (pid_t)strtol(line, NULL, 10);
 	bool ours = read_title(pid, title, sizeof(title)) && strstr(title, "master process") &&
 		    strstr(title, prefix);
-	return ours ? (pid_t)pid : 0;
+	return ours ? pid : 0;
 }
 
 bool

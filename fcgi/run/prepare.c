@@ -317,7 +317,7 @@ prepare_all(const struct stack *stack)
 {
 	char path[STACK_PATH];
 	struct settings settings;
-	struct nodes nodes;
+	struct nodes nodes = {.count = 0};
 	if (load(stack, &settings, &nodes) != 0 || process_clear_leftovers(stack) != 0 ||
 	    check_ports(stack, &settings, &nodes) != 0 || make_places(stack, &nodes) != 0)
 		return -1;
@@ -331,7 +331,7 @@ int
 prepare_managed(const struct stack *stack)
 {
 	struct settings settings;
-	struct nodes nodes;
+	struct nodes nodes = {.count = 0};
 	if (load(stack, &settings, &nodes) != 0 || make_directory(stack, "log") != 0 ||
 	    write_file(stack, "managed", "by systemd\n") != 0)
 		return -1;

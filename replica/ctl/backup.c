@@ -111,19 +111,21 @@ take_entry(struct part *p, const uint8_t *bytes, size_t len)
 {
 	int result = CTL_OK;
 	struct entry *e = entry_decode(bytes, len);
-	if (e == NULL || e->at.seq != p->at.seq + 1)
-		result = ctl_fail("%s has no longer the entries that were written meanwhile; give "
-				  "it a larger BAZAR_LOG_KEEP",
+	if (e == NULL || e->at.seq != p->at.seq + 1) {
+		entry_free(e);
+		return ctl_fail("%s has no longer the entries that were written meanwhile; give it "
+				"a larger BAZAR_LOG_KEEP",
 		    p->primary->name);
-	else if (is_beyond(p, e))
+	}
+	if (is_beyond(p, e)) {
 		p->ended = true;
-	else if (backup_add(&p->out, BACKUP_ENTRY, bytes, len) != 0)
+	} else if (backup_add(&p->out, BACKUP_ENTRY, bytes, len) != 0) {
 		result = failed_to_write(p);
-	else
+	} else {
 		p->at = e->at;
-	if (result == CTL_OK && !p->ended && p->primary->service == NODE_ORDER &&
-	    e->kind == ENTRY_OPERATION)
-		order_ids_take(p->orders, e->effects, e->effects_len);
+		if (p->primary->service == NODE_ORDER && e->kind == ENTRY_OPERATION)
+			order_ids_take(p->orders, e->effects, e->effects_len);
+	}
 	entry_free(e);
 	return result;
 }

@@ -78,7 +78,7 @@ int
 command_drain(struct ctl *ctl, int argc, char **argv)
 {
 	int result;
-	bool drained[NODES_MAX];
+	bool drained[NODES_MAX] = {false};
 	const struct node *node = read_arguments(ctl, argc, argv, &result);
 	if (node == NULL)
 		return result;
@@ -96,7 +96,7 @@ int
 command_undrain(struct ctl *ctl, int argc, char **argv)
 {
 	int result;
-	bool drained[NODES_MAX];
+	bool drained[NODES_MAX] = {false};
 	const struct node *node = read_arguments(ctl, argc, argv, &result);
 	if (node == NULL)
 		return result;

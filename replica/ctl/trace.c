@@ -49,16 +49,14 @@ static int64_t
 read_time(const char *text)
 {
 	struct tm tm = {0};
-	unsigned ms = 999, hours = 0, minutes = 0;
-	char sign = '+';
 	const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
 	if (rest == NULL)
 		return 0;
-	if (*rest == '.')
-		sscanf(rest, ".%3u", &ms);
-	else if (sscanf(rest, "%c%2u:%2u", &sign, &hours, &minutes) != 3)
+	long ms = *rest == '.' ? strtol(rest + 1, NULL, 10) : 999;
+	struct tm zone = {0};
+	if (*rest != '.' && strptime(rest + 1, "%H:%M", &zone) == NULL)
 		return 0;
-	int64_t offset = (int64_t)(hours * 60 + minutes) * 60 * (sign == '-' ? -1 : 1);
+	int64_t offset = (zone.tm_hour * 60 + zone.tm_min) * 60 * (*rest == '-' ? -1 : 1);
 	return ((int64_t)timegm(&tm) - offset) * 1000 + ms;
 }
 
