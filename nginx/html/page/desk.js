@@ -42,12 +42,14 @@ export function Desk({ part, address }) {
 	if (!data) return error ? html`<h1>Desk</h1><${Failure} error=${error} retry=${reload} />` : html`<${Waiting} what="Opening the desk" />`;
 	return html`<h1>Desk</h1>
 		<nav class="tabs" aria-label="Desk">${PARTS.map(([path, name]) => html`<a href=${path ? `/desk/${path}` : '/desk'}
-			aria-current=${part === path ? 'page' : undefined}>${name}</a>`)}</nav>
+			aria-current=${part === path ? 'page' : path === '' && isBook(part) ? 'true' : undefined}>${name}</a>`)}</nav>
 		<${Part} key=${part} part=${part} address=${address} />`;
 }
 
+const isBook = (part) => /^\d+$/.test(part);
+
 function Part({ part }) {
-	if (/^\d+$/.test(part)) return html`<${Edit} id=${part} />`;
+	if (isBook(part)) return html`<${Edit} id=${part} />`;
 	return html`<${{ '': Find, low: Low, orders: Orders, add: Add, import: Import }[part] ?? Find} />`;
 }
 
