@@ -120,7 +120,7 @@ check_pair(struct check *c, const struct ledger_line *order, const struct ledger
 		count_sold(c, order, id);
 	bool reserved = stored != NULL && stored->state == LEDGER_CONFIRMED;
 	if (order == NULL) {
-		mismatch(c, "reservation %s of book %" PRIu64 " has no order", id, stored->book);
+		mismatch(c, "a line of reservation %s has no order", id);
 	} else if (order->state == LEDGER_CONFIRMED && !reserved) {
 		mismatch(c, "order %s is confirmed without a reservation", id);
 	} else if (order->state == LEDGER_REJECTED && reserved) {
