@@ -176,6 +176,7 @@ describe('the first page', () => {
 			bytes += sizes.responseBodySize + sizes.responseHeadersSize;
 		});
 		await v.goto('/');
+		await page.locator('.card').first().waitFor();
 		await page.waitForLoadState('networkidle');
 		assert.ok(count > 5 && count <= 24, `${count} requests`);
 		assert.ok(bytes > 10000 && bytes < 100 * 1024, `${bytes} bytes`);
