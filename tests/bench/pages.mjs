@@ -12,7 +12,7 @@ const WIDE = ['front', 'book']; // a phone is the harder case
 const CATEGORIES = ['performance', 'accessibility', 'best-practices'];
 const ROUNDS = 3; // medians
 
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
 async function score(url, port, config, name) {
 	const rounds = [];
