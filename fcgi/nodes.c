@@ -149,39 +149,50 @@ check_whole(const struct nodes *nodes)
 	return NULL;
 }
 
-int
-nodes_load(const char *path, struct nodes *out, char error[NODES_ERROR])
+static void
+complain(struct complaints *c, const char *path, unsigned line, const char *wrong)
+{
+	char sentence[NODES_ERROR];
+	if (line > 0)
+		snprintf(sentence, sizeof(sentence), "%s, line %u: %s", path, line, wrong);
+	else
+		snprintf(sentence, sizeof(sentence), "%s: %s", path, wrong);
+	c->count++;
+	c->say(c, sentence);
+}
+
+void
+nodes_read(const char *path, struct nodes *out, struct complaints *c)
 {
 	char line[LINE_SIZE];
-	unsigned number = 0;
-	const char *wrong = NULL;
+	unsigned number = 0, before = c->count;
+	const char *wrong;
 
 	out->count = 0;
 	FILE *file = fopen(path, "re");
 	if (file == NULL) {
-		snprintf(error, NODES_ERROR, "%s: %s", path, strerror(errno));
-		return -1;
+		complain(c, path, 0, strerror(errno));
+		return;
 	}
-	while (wrong == NULL && fgets(line, sizeof(line), file) != NULL) {
+	while (fgets(line, sizeof(line), file) != NULL) {
 		number++;
-		wrong = read_line(out, line);
+		if ((wrong = read_line(out, line)) != NULL)
+			complain(c, path, number, wrong);
 	}
-	bool unreadable = ferror(file) != 0;
+	if (ferror(file))
+		complain(c, path, 0, "cannot be read");
 	fclose(file);
+	/* What lines with mistakes would have said is not known. */
+	if (c->count == before && (wrong = check_whole(out)) != NULL)
+		complain(c, path, 0, wrong);
+}
 
-	if (unreadable) {
-		snprintf(error, NODES_ERROR, "%s: cannot be read", path);
-		return -1;
-	}
-	if (wrong != NULL) {
-		snprintf(error, NODES_ERROR, "%s, line %u: %s", path, number, wrong);
-		return -1;
-	}
-	if ((wrong = check_whole(out)) != NULL) {
-		snprintf(error, NODES_ERROR, "%s: %s", path, wrong);
-		return -1;
-	}
-	return 0;
+int
+nodes_load(const char *path, struct nodes *out, char error[NODES_ERROR])
+{
+	struct first_complaint first = {{complaint_keep_first, 0}, error, NODES_ERROR};
+	nodes_read(path, out, &first.all);
+	return first.all.count == 0 ? 0 : -1;
 }
 
 const struct node *

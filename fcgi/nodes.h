@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fcgi/base/complain.h"
+
 #define NODES_MAX 16    /* replicas in a file */
 #define NODE_NAME 32    /* with the NUL */
 #define NODE_ADDRESS 64 /* with the NUL */
@@ -43,6 +45,8 @@ struct nodes {
  * `error`; *out is then undefined.
  */
 int nodes_load(const char *path, struct nodes *out, char error[NODES_ERROR]);
+/* The same, telling every mistake; *out has the lines without. */
+void nodes_read(const char *path, struct nodes *out, struct complaints *c);
 
 /* The replica of that name, or NULL. */
 const struct node *nodes_find(const struct nodes *nodes, const char *name);

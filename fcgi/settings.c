@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,43 +109,46 @@ read_line(struct settings *s, char *line, char *error)
 	return set(s, trim(name), trim(equals + 1), error);
 }
 
-static int
-read_file(struct settings *s, const char *run, char *error)
+static void
+complain(struct complaints *c, const char *format, ...)
+{
+	char sentence[SETTINGS_ERROR];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(sentence, sizeof(sentence), format, args);
+	va_end(args);
+	c->count++;
+	c->say(c, sentence);
+}
+
+static void
+read_file(struct settings *s, const char *run, struct complaints *c)
 {
 	char path[PATH_BYTES], line[LINE_MAX_BYTES], reason[SETTINGS_ERROR];
 	snprintf(path, sizeof(path), "%s/bazar.conf", run);
 	FILE *file = fopen(path, "re");
 	if (file == NULL) {
-		if (errno == ENOENT)
-			return 0;
-		snprintf(error, SETTINGS_ERROR, "Cannot read %.200s: %s.", path, strerror(errno));
-		return -1;
+		if (errno != ENOENT)
+			complain(c, "Cannot read %.200s: %s.", path, strerror(errno));
+		return;
 	}
-	int result = 0;
-	for (unsigned number = 1; result == 0 && fgets(line, sizeof(line), file) != NULL;
-	     number++) {
-		result = read_line(s, line, reason);
-		if (result != 0)
-			snprintf(
-			    error, SETTINGS_ERROR, "%.150s line %u: %.300s", path, number, reason);
-	}
-	if (result == 0 && ferror(file)) {
-		snprintf(error, SETTINGS_ERROR, "Cannot read %.200s: %s.", path, strerror(errno));
-		result = -1;
-	}
+	for (unsigned number = 1; fgets(line, sizeof(line), file) != NULL; number++)
+		if (read_line(s, line, reason) != 0)
+			complain(c, "%.150s line %u: %.300s", path, number, reason);
+	if (ferror(file))
+		complain(c, "Cannot read %.200s: %s.", path, strerror(errno));
 	fclose(file);
-	return result;
 }
 
-static int
-read_environment(struct settings *s, char *error)
+static void
+read_environment(struct settings *s, struct complaints *c)
 {
+	char reason[SETTINGS_ERROR];
 	for (size_t i = 0; i < settings_count; i++) {
 		const char *value = getenv(settings_list[i].name);
-		if (value != NULL && set(s, settings_list[i].name, value, error) != 0)
-			return -1;
+		if (value != NULL && set(s, settings_list[i].name, value, reason) != 0)
+			complain(c, "%s", reason);
 	}
-	return 0;
 }
 
 static int
@@ -158,32 +162,38 @@ find_level(const char *name)
 }
 
 /* What a type alone cannot say. */
-static int
-check(const struct settings *s, char *error)
+static void
+check(const struct settings *s, struct complaints *c)
 {
-	const char *sentence = NULL;
 	if (find_level(s->log_level) < 0)
-		sentence = "BAZAR_LOG_LEVEL must be debug, info, warn or error.";
+		complain(c, "BAZAR_LOG_LEVEL must be debug, info, warn or error.");
 	if (strlen(s->currency) != 3 || strspn(s->currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 3)
-		sentence = "BAZAR_CURRENCY must be three capital letters.";
+		complain(c, "BAZAR_CURRENCY must be three capital letters.");
 	if (s->hosts[strspn(s->hosts, " \t")] == '\0')
-		sentence = "BAZAR_HOSTS must name at least one host; nobody could write otherwise.";
-	for (const char *c = s->admin_token; *c != '\0'; c++)
-		if (*c <= ' ' || *c > '~')
-			sentence = "BAZAR_ADMIN_TOKEN must be printable ASCII without blanks.";
-	if (sentence == NULL)
-		return 0;
-	snprintf(error, SETTINGS_ERROR, "%s", sentence);
-	return -1;
+		complain(
+		    c, "BAZAR_HOSTS must name at least one host; nobody could write otherwise.");
+	for (const char *at = s->admin_token; *at != '\0'; at++)
+		if (*at <= ' ' || *at > '~') {
+			complain(c, "BAZAR_ADMIN_TOKEN must be printable ASCII without blanks.");
+			break;
+		}
+}
+
+void
+settings_read(const char *run, struct settings *out, struct complaints *c)
+{
+	set_defaults(out);
+	read_file(out, run, c);
+	read_environment(out, c);
+	check(out, c);
 }
 
 int
 settings_load(const char *run, struct settings *out, char error[SETTINGS_ERROR])
 {
-	set_defaults(out);
-	if (read_file(out, run, error) != 0 || read_environment(out, error) != 0)
-		return -1;
-	return check(out, error);
+	struct first_complaint first = {{complaint_keep_first, 0}, error, SETTINGS_ERROR};
+	settings_read(run, out, &first.all);
+	return first.all.count == 0 ? 0 : -1;
 }
 
 const char *

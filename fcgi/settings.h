@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fcgi/base/complain.h"
 #include "fcgi/log.h"
 
 #define SETTINGS_ERROR 512  /* with the NUL */
@@ -35,6 +36,8 @@ extern const size_t settings_count;
 /* Reads bazar.conf (when there is one) and the environment. -1: one sentence in `error` that names
  * the setting; *out is then undefined. */
 int settings_load(const char *run, struct settings *out, char error[SETTINGS_ERROR]);
+/* The same, telling every mistake. */
+void settings_read(const char *run, struct settings *out, struct complaints *c);
 
 /* The run directory, when nobody names one: the host's for programs that are installed, ./run for
  * those in a build tree. */

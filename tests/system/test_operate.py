@@ -57,6 +57,23 @@ class Drain(OwnStack):
         self.assertTrue(self.stack.whole("order"))
 
 
+class Config(OwnStack):
+    def test_every_mistake_is_told_by_line(self):
+        self.assertIn("as they should be", self.stack.ctl("config", "check").stdout)
+        with open(f"{self.stack.run}/bazar.conf", "w", encoding="ascii") as file:
+            file.write("# ours\nBAZAR_CACHE_ENTRIES=many\nBAZAR_CURRENCY=usd\nBAZAR_COLOUR=red\nnonsense\n")
+        with open(f"{self.stack.run}/nodes", "a", encoding="ascii") as file:
+            file.write("catalog-1 catalog 3 backup 127.0.0.1:1\norder-3 order 3 boss 127.0.0.1:2\n")
+        done = self.stack.ctl("config", "check", check=False)
+        self.assertEqual(done.returncode, 1)
+        told = done.stderr.splitlines()
+        for words in ("bazar.conf line 2: BAZAR_CACHE_ENTRIES must be", "bazar.conf line 4: There is no setting",
+                      "bazar.conf line 5:", "BAZAR_CURRENCY must be three", "nodes, line 6: this name is already taken",
+                      "nodes, line 7: the role must be"):
+            self.assertEqual(sum(words in line for line in told), 1, (words, told))
+        self.assertEqual(len(told), 6)
+
+
 class Trace(OwnStack):
     def test_one_request_is_followed_through_the_logs(self):
         self.stack.down()
