@@ -58,7 +58,7 @@ header(const char *name)
 
 /* ---- The tables ---- */
 
-/* Every path of both services and the methods it knows, as API.md has them. */
+/* Every path of both services and the methods it knows, as openapi.yaml has them. */
 static const struct {
 	const struct route *table;
 	const char *path, *allow;
