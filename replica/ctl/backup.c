@@ -22,7 +22,7 @@
 #include "replica/ctl/ctl.h"
 
 #define PATH_BYTES 4096
-#define PAUSE_MS 5 /* between pieces, for those who buy */
+#define PAUSE_MS 20 /* between pieces, for those who buy */
 
 /* One service's part. */
 struct part {

@@ -25,6 +25,7 @@ struct ctl {
 /* argv[0] is the command's name. A command says on stderr why it failed. */
 int command_trace(struct ctl *ctl, int argc, char **argv);
 int command_config(struct ctl *ctl, int argc, char **argv);
+int command_top(struct ctl *ctl, int argc, char **argv);
 int command_backup(struct ctl *ctl, int argc, char **argv);
 int command_restore(struct ctl *ctl, int argc, char **argv);
 int command_drain(struct ctl *ctl, int argc, char **argv);

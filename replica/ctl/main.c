@@ -26,6 +26,7 @@ static const struct command {
 	"have\n"
 	"        a write before it counts",
 	command_status},
+    {"top", "[--count N]", "status and writes a second, every second (N times)", command_top},
     {"wait", "[--timeout SECONDS]", "wait until every replica is ready (30 s)", command_wait},
     {"import", "[--replace] FILE.csv",
 	"add books; --replace also changes books that exist (never their stock)", command_import},

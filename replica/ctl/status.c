@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fcgi/base/clock.h"
 #include "replica/ctl/ctl.h"
 #include "replica/ctl/operate.h"
 #include "replica/ctl/report.h"
@@ -331,4 +332,58 @@ command_status(struct ctl *ctl, int argc, char **argv)
 	else
 		print_table(&stack);
 	return stack.healthy ? CTL_OK : CTL_FAILED;
+}
+
+/* ---- The same again and again ---- */
+
+#define TOP_MS 1000
+#define TOP_MAX 1000000000
+
+/* Entries a second, from one look to the next, where they are made. */
+static void
+print_rates(const struct stack *now, const struct stack *before, double seconds)
+{
+	for (size_t i = 0; i < now->count; i++) {
+		const struct process *p = &now->process[i], *q = &before->process[i];
+		if (p->node == NULL || strcmp(p->phase, "active") != 0 || p->last < q->last ||
+		    q->last < 0)
+			continue;
+		printf(
+		    "%s: %.0f writes a second\n", p->name, (double)(p->last - q->last) / seconds);
+	}
+}
+
+int
+command_top(struct ctl *ctl, int argc, char **argv)
+{
+	static const struct option options[] = {{"count", required_argument, NULL, 'c'}, {0}};
+	static const char clear[] = "\033[H\033[2J";
+	unsigned long count = TOP_MAX;
+	for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+		char *end = NULL;
+		if (option != 'c')
+			return ctl_usage(argv[0]);
+		count = strtoul(optarg, &end, 10);
+		if (*optarg < '1' || *optarg > '9' || *end != '\0' || count > TOP_MAX)
+			return ctl_usage(argv[0]);
+	}
+	if (optind != argc)
+		return ctl_usage(argv[0]);
+	struct stack before = {0};
+	uint64_t looked_at = 0;
+	for (unsigned long i = 0; i < count && !ferror(stdout); i++) {
+		struct stack now = {0};
+		if (i > 0)
+			ctl_sleep_ms(TOP_MS);
+		look(ctl, &now);
+		uint64_t at = clock_ms();
+		fputs(isatty(STDOUT_FILENO) ? clear : "", stdout);
+		print_table(&now);
+		if (i > 0)
+			print_rates(&now, &before, (double)(at - looked_at) / 1e3);
+		fflush(stdout);
+		before = now;
+		looked_at = at;
+	}
+	return before.healthy ? CTL_OK : CTL_FAILED;
 }

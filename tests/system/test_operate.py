@@ -57,6 +57,17 @@ class Drain(OwnStack):
         self.assertTrue(self.stack.whole("order"))
 
 
+class Top(OwnStack):
+    def test_it_shows_status_and_writes_again_and_again(self):
+        load = Load(self.stack)
+        text = self.stack.ctl("top", "--count", "2").stdout
+        load.finish()
+        self.assertEqual(text.count("order: order-1 is primary"), 2)
+        for name in ("catalog-1", "order-1"):
+            self.assertRegex(text, rf"\n{name}: [1-9][0-9]* writes a second\n")
+        self.assertEqual(self.stack.ctl("top", "--count", "0", check=False).returncode, 2)
+
+
 class Config(OwnStack):
     def test_every_mistake_is_told_by_line(self):
         self.assertIn("as they should be", self.stack.ctl("config", "check").stdout)
