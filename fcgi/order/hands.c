@@ -13,9 +13,13 @@ hands_init(struct hands *t)
 void
 hands_destroy(struct hands *t)
 {
-	struct hand *h, *next;
-	HASH_ITER (hh, t->table, h, next)
-		hands_remove(t, h);
+	struct hand *h = t->table;
+	HASH_CLEAR(hh, t->table);
+	for (struct hand *next; h != NULL; h = next) {
+		next = h->hh.next;
+		order_free(&h->order);
+		free(h);
+	}
 	hands_init(t);
 }
 
@@ -41,7 +45,7 @@ hands_add(struct hands *t, const struct order *order)
 void
 hands_remove(struct hands *t, struct hand *h)
 {
-	HASH_DEL(t->table, h);
+	HASH_DEL(t->table, h); /* NOLINT(clang-analyzer-unix.Malloc): it loses sight of the table */
 	order_free(&h->order);
 	free(h);
 }
@@ -49,9 +53,10 @@ hands_remove(struct hands *t, struct hand *h)
 void
 hands_each(struct hands *t, void (*visit)(void *arg, struct hand *h), void *arg)
 {
-	struct hand *h, *next;
-	HASH_ITER (hh, t->table, h, next)
+	for (struct hand *h = t->table, *next; h != NULL; h = next) {
+		next = h->hh.next;
 		visit(arg, h);
+	}
 }
 
 void

@@ -406,12 +406,12 @@ end_command(struct world *w, bool done)
 	for (unsigned i = 0; i < w->mood.nodes; i++) {
 		struct node *n = &w->nodes[i];
 		bool removed = done && o->command.kind == COMMAND_REMOVE && o->command.id == n->id;
-		if (w->calm) {
-			bring_back(n);
-		} else if (removed && !n->stopped && !n->gone && random_chance(&w->random, 500)) {
+		if (!w->calm && removed && !n->stopped && !n->gone &&
+		    random_chance(&w->random, 500)) {
 			n->stopped = true;
 			node_crash(n);
-		} else if (n->stopped && (!removed || random_chance(&w->random, 500))) {
+		} else if (w->calm ||
+			   (n->stopped && (!removed || random_chance(&w->random, 500)))) {
 			bring_back(n);
 		}
 	}
