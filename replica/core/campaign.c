@@ -178,13 +178,8 @@ is_safe(struct core *c, const struct set *s)
 static bool
 holds_before(struct core *c, const struct set *s, bool (*holds)(struct core *, const struct set *))
 {
-	struct set before = c->applied_set;
+	struct set before = members_before(c);
 
-	for (size_t i = 0; before.count == 0 && i < c->tail_count; i++) {
-		const struct entry *e = c->tail[i]; /* nothing is applied: the first one, then */
-		if (e->kind == ENTRY_SET)
-			set_decode(e->effects, e->effects_len, &before);
-	}
 	return s != &c->set || s->forced || !set_weaker(s, &before) || holds(c, &before);
 }
 

@@ -232,6 +232,9 @@ bool primary_all_match(const struct core *c);
 
 /* members.c */
 void members_learn_peers(struct core *c); /* peers follow the sets */
+/* The set in force before the latest: the applied one; where nothing is applied, the log's first.
+ */
+struct set members_before(const struct core *c);
 void members_propose(struct core *c, const struct set *next);
 bool members_shrink(struct core *c, const struct peer *p); /* false: it can't be done without it */
 void members_run(struct core *c);

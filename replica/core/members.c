@@ -24,23 +24,33 @@ learn_members(struct core *c, const struct set *s)
 	}
 }
 
-static bool
-concerns_us(const struct core *c, uint32_t id)
+struct set
+members_before(const struct core *c)
 {
-	const struct set *s = c->set.count > 0 ? &c->set : &c->first;
+	struct set before = c->applied_set;
 
-	return set_find(s, id) != NULL || set_find(&c->applied_set, id) != NULL || c->learner == id;
+	for (size_t i = 0; before.count == 0 && i < c->tail_count; i++) {
+		const struct entry *e = c->tail[i];
+		if (e->kind == ENTRY_SET)
+			set_decode(e->effects, e->effects_len, &before);
+	}
+	return before;
 }
 
+/* Those of the set before are asked, too, while it may still be the one in force. */
 void
 members_learn_peers(struct core *c)
 {
+	const struct set *s = c->set.count > 0 ? &c->set : &c->first;
+	struct set before = members_before(c);
+
 	for (unsigned i = c->peer_count; i > 0; i--) {
-		if (!concerns_us(c, c->peers[i - 1].id))
+		uint32_t id = c->peers[i - 1].id;
+		if (set_find(s, id) == NULL && set_find(&before, id) == NULL && c->learner != id)
 			peer_drop(c, &c->peers[i - 1]);
 	}
-	learn_members(c, c->set.count > 0 ? &c->set : &c->first);
-	learn_members(c, &c->applied_set);
+	learn_members(c, s);
+	learn_members(c, &before);
 	if (c->learner != 0)
 		peer_add(c, c->learner, c->learner_address);
 }

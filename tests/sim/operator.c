@@ -90,6 +90,7 @@ make_lost(struct world *w, struct node *n)
 		return true;
 	if (!schedule_can_spare(w, n))
 		return false;
+	w->admin.may_lead = UINT32_MAX; /* it may have been promoted: then it hands over */
 	node_lose_disk(n);
 	w->totals->wipes++;
 	if (random_chance(&w->random, 500) || !schedule_leave(w, n))

@@ -258,6 +258,7 @@ struct scene {
 	uint32_t min;   /* 0: all */
 	size_t len;     /* entries of epoch 1 on disk, the first of which is the set */
 	size_t applied; /* of these */
+	bool removes;   /* the last of them is a set without the last member */
 };
 
 static struct rig *
@@ -278,6 +279,12 @@ rig_new(struct scene s)
 	for (size_t i = 0; i < s.len; i++) {
 		r->log[i] = i == 0 ? set_entry(&set, (struct position){{1, 1}, 1}, NOWHERE)
 				   : entry_at(1, i + 1, 1, (uint8_t)(100 + i));
+		if (s.removes && i == s.len - 1) {
+			struct set fewer = set_of(s.members - 1, s.members - 1);
+			entry_free(r->log[i]);
+			r->log[i] =
+			    set_entry(&fewer, (struct position){{1, 1}, i + 1}, r->log[i - 1]->at);
+		}
 		if (i >= s.applied)
 			durable.tail[i - s.applied] = entry_copy(r->log[i]);
 	}
@@ -1223,6 +1230,21 @@ test_accepted_loss_is_another_history(void)
 	rig_free(r);
 }
 
+/* It may be in force still: nothing is applied, and the removal perhaps on no other log. */
+static void
+test_a_member_whose_removal_is_in_doubt_is_asked(void)
+{
+	struct rig *r = rig_new((struct scene){.self = 1, .members = 3, .len = 2, .removes = true});
+	unsigned asked = 0;
+	for (size_t i = 0; i < r->did->count; i++) {
+		const struct core_action *a = &r->did->list[i];
+		if (a->kind == ACT_SEND && a->message.kind == MSG_PROMISE)
+			asked |= 1u << a->message.to;
+	}
+	CU_ASSERT_EQUAL(asked, 1u << 2 | 1u << 3);
+	rig_free(r);
+}
+
 /* ---- Loading ---- */
 
 static void
@@ -1417,6 +1439,7 @@ register_core(void)
 	CU_ADD_TEST(suite, test_switchover);
 	CU_ADD_TEST(suite, test_promotion_needs_a_stopped_primary);
 	CU_ADD_TEST(suite, test_accepted_loss_is_another_history);
+	CU_ADD_TEST(suite, test_a_member_whose_removal_is_in_doubt_is_asked);
 	CU_ADD_TEST(suite, test_what_is_pruned_is_loaded);
 	CU_ADD_TEST(suite, test_an_empty_store_is_loaded);
 	CU_ADD_TEST(suite, test_gate);
