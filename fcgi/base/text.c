@@ -42,6 +42,12 @@ text_fold(const char *text, size_t len, char *out, size_t size)
 	return result;
 }
 
+int
+text_hex(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 void
 text_percent(const char *text, struct buf *out)
 {

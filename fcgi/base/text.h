@@ -21,6 +21,9 @@ bool text_is_clean(const char *text, size_t len);
  */
 int text_fold(const char *text, size_t len, char *out, size_t size);
 
+/* What a lower-case hexadecimal digit stands for; -1: it is none. */
+int text_hex(char c);
+
 /* Appends it percent-encoded: only letters, digits and -._~ stand for themselves, so that it can be
  * a segment or a parameter of an address, in a header or in HTML. */
 void text_percent(const char *text, struct buf *out);

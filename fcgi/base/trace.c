@@ -3,6 +3,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "fcgi/base/text.h"
+
 /* version - trace id - parent id - flags */
 static const char shape[] = "xx-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
 #define AT_TRACE 3
@@ -16,9 +18,7 @@ static bool
 has_shape(const char *text)
 {
 	for (size_t i = 0; shape[i] != '\0'; i++) {
-		bool digit =
-		    (text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f');
-		if (shape[i] == 'x' ? !digit : text[i] != '-')
+		if (shape[i] == 'x' ? text_hex(text[i]) < 0 : text[i] != '-')
 			return false;
 	}
 	return true;

@@ -101,12 +101,6 @@ post_book(struct call *c)
 	answer_book(&w, c, &a.book);
 }
 
-static int
-hex(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The tags an If-Match value allows. None for `*` or no condition: any will do. A tag that is none
  * of ours, or a weak one, matches nothing, and stands here as 0. */
 static size_t
@@ -121,8 +115,8 @@ expected_tags(const char *if_match, uint64_t expected[CATALOG_EXPECTED_MAX])
 		uint64_t value = 0;
 		bool ours = !weak && len == 18;
 		for (size_t i = 1; ours && i < len - 1; i++) {
-			ours = hex(tag[i]) >= 0;
-			value = value << 4 | (uint64_t)(hex(tag[i]) & 15);
+			ours = text_hex(tag[i]) >= 0;
+			value = value << 4 | (uint64_t)(text_hex(tag[i]) & 15);
 		}
 		expected[count++] = ours ? value : 0;
 	}

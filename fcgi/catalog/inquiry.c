@@ -63,12 +63,6 @@ read_sort(struct call *c, struct find *f)
 	       refuse(c, "The parameter sort must be relevance, id, title, price or -price.");
 }
 
-static int
-hex(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool
 read_place(struct call *c, struct find *f)
 {
@@ -79,7 +73,7 @@ read_place(struct call *c, struct find *f)
 		return true;
 	bool good = len <= sizeof(bytes) && strlen(text) == 2 * len;
 	for (size_t i = 0; good && i < len; i++) {
-		int high = hex(text[2 * i]), low = hex(text[2 * i + 1]);
+		int high = text_hex(text[2 * i]), low = text_hex(text[2 * i + 1]);
 		good = high >= 0 && low >= 0;
 		bytes[i] = good ? (uint8_t)(high << 4 | low) : 0;
 	}

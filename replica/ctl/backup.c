@@ -235,9 +235,8 @@ back_up(struct ctl *ctl, const char *dir)
 int
 command_backup(struct ctl *ctl, int argc, char **argv)
 {
-	static const struct option options[] = {{0}};
-	if (getopt_long(argc, argv, "", options, NULL) != -1 || argc - optind != 1)
-		return ctl_usage(argv[0]);
+	if (!ctl_takes(argc, argv, 1))
+		return CTL_USAGE;
 	if (mkdir(argv[optind], 0700) != 0 && errno != EEXIST)
 		return ctl_fail("cannot create %s: %s", argv[optind], strerror(errno));
 	return back_up(ctl, argv[optind]);

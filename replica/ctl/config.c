@@ -16,12 +16,12 @@ say(struct complaints *c, const char *sentence)
 int
 command_config(struct ctl *ctl, int argc, char **argv)
 {
-	static const struct option options[] = {{0}};
 	char path[512], secret[SETTINGS_SECRET], error[SETTINGS_ERROR];
 	struct complaints c = {.say = say};
 	struct settings settings;
-	if (getopt_long(argc, argv, "", options, NULL) != -1 || argc - optind != 1 ||
-	    strcmp(argv[optind], "check") != 0)
+	if (!ctl_takes(argc, argv, 1))
+		return CTL_USAGE;
+	if (strcmp(argv[optind], "check") != 0)
 		return ctl_usage(argv[0]);
 	settings_read(ctl->run, &settings, &c);
 	snprintf(path, sizeof(path), "%s/nodes", ctl->run);

@@ -44,6 +44,9 @@ int command_wait(struct ctl *ctl, int argc, char **argv);
 
 /* Prints how the command is used on stderr. Returns CTL_USAGE. */
 int ctl_usage(const char *command);
+/* Whether there is no option and `count` arguments, from argv[optind] on. False after saying how
+ * the command is used. */
+bool ctl_takes(int argc, char **argv, int count);
 
 /* One line on stderr: what went wrong and what to do about it. Returns CTL_FAILED. */
 int ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

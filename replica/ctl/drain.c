@@ -62,48 +62,37 @@ may_drain(struct ctl *ctl, const struct node *node, const bool drained[NODES_MAX
 			     node_service_name(node->service));
 }
 
-static const struct node *
-read_arguments(struct ctl *ctl, int argc, char **argv, int *result)
+static int
+change(struct ctl *ctl, const struct node *node, bool drain)
 {
-	static const struct option options[] = {{0}};
-	*result = CTL_FAILED;
-	if (getopt_long(argc, argv, "", options, NULL) != -1 || argc - optind != 1) {
-		*result = ctl_usage(argv[0]);
-		return NULL;
-	}
-	return ctl_node(ctl, argv[optind]);
+	bool drained[NODES_MAX] = {false};
+	read_drained(ctl, drained);
+	if (drain && may_drain(ctl, node, drained) != CTL_OK)
+		return CTL_FAILED;
+	drained[node - ctl->nodes.node] = drain;
+	if (write_drained(ctl, drained) != CTL_OK)
+		return CTL_FAILED;
+	printf("%s gets %s.\n", node->name, drain ? "no more reads" : "reads");
+	return CTL_OK;
+}
+
+static int
+command(struct ctl *ctl, int argc, char **argv, bool drain)
+{
+	if (!ctl_takes(argc, argv, 1))
+		return CTL_USAGE;
+	const struct node *node = ctl_node(ctl, argv[optind]);
+	return node != NULL ? change(ctl, node, drain) : CTL_FAILED;
 }
 
 int
 command_drain(struct ctl *ctl, int argc, char **argv)
 {
-	int result;
-	bool drained[NODES_MAX] = {false};
-	const struct node *node = read_arguments(ctl, argc, argv, &result);
-	if (node == NULL)
-		return result;
-	read_drained(ctl, drained);
-	if (may_drain(ctl, node, drained) != CTL_OK)
-		return CTL_FAILED;
-	drained[node - ctl->nodes.node] = true;
-	result = write_drained(ctl, drained);
-	if (result == CTL_OK)
-		printf("%s gets no more reads.\n", node->name);
-	return result;
+	return command(ctl, argc, argv, true);
 }
 
 int
 command_undrain(struct ctl *ctl, int argc, char **argv)
 {
-	int result;
-	bool drained[NODES_MAX] = {false};
-	const struct node *node = read_arguments(ctl, argc, argv, &result);
-	if (node == NULL)
-		return result;
-	read_drained(ctl, drained);
-	drained[node - ctl->nodes.node] = false;
-	result = write_drained(ctl, drained);
-	if (result == CTL_OK)
-		printf("%s gets reads.\n", node->name);
-	return result;
+	return command(ctl, argc, argv, false);
 }

@@ -97,6 +97,16 @@ ctl_usage(const char *command)
 	return CTL_USAGE;
 }
 
+bool
+ctl_takes(int argc, char **argv, int count)
+{
+	static const struct option none[] = {{0}};
+	if (getopt_long(argc, argv, "", none, NULL) == -1 && argc - optind == count)
+		return true;
+	ctl_usage(argv[0]);
+	return false;
+}
+
 int
 ctl_fail(const char *format, ...)
 {

@@ -249,11 +249,10 @@ min_refused(const struct node *primary, json_int_t min, enum core_told result)
 int
 command_min_insync(struct ctl *ctl, int argc, char **argv)
 {
-	static const struct option options[] = {{0}};
 	enum node_service service;
 	enum core_told result;
-	if (getopt_long(argc, argv, "", options, NULL) != -1 || argc - optind != 2)
-		return ctl_usage(argv[0]);
+	if (!ctl_takes(argc, argv, 2))
+		return CTL_USAGE;
 	const char *number = argv[optind + 1];
 	char *end = "";
 	unsigned long min = strcmp(number, "all") == 0 ? 0 : strtoul(number, &end, 10);

@@ -5,7 +5,6 @@
  * come back.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,15 +26,13 @@ is_here(const struct ctl *ctl, const struct node *node)
 	return access(path, F_OK) == 0;
 }
 
-/* Of its process; 0 after saying that it does not answer. */
+/* Of its process; 0: it does not answer. */
 static pid_t
 pid_of(struct ctl *ctl, const struct node *node)
 {
 	struct report r = report_get(ctl, node);
 	pid_t pid = (pid_t)json_integer_value(json_object_get(r.data, "pid"));
 	report_free(&r);
-	if (pid <= 0)
-		ctl_fail("%s; nothing more is restarted", http_error(ctl->http));
 	return pid > 0 ? pid : 0;
 }
 
@@ -63,10 +60,8 @@ is_back(struct ctl *ctl, const struct node *node, pid_t old)
 	buf_free(&a.body);
 	if (status != 200)
 		return false;
-	struct report r = report_get(ctl, node);
-	pid_t pid = (pid_t)json_integer_value(json_object_get(r.data, "pid"));
-	report_free(&r);
-	return pid > 0 && pid != old && is_in_sync(ctl, node);
+	pid_t pid = pid_of(ctl, node);
+	return pid != 0 && pid != old && is_in_sync(ctl, node);
 }
 
 static int
@@ -74,7 +69,7 @@ restart(struct ctl *ctl, const struct node *node)
 {
 	pid_t old = pid_of(ctl, node);
 	if (old == 0)
-		return CTL_FAILED;
+		return ctl_fail("%s; nothing more is restarted", http_error(ctl->http));
 	uint64_t began = clock_ms();
 	if (kill(old, SIGTERM) != 0)
 		return ctl_fail(
@@ -135,9 +130,8 @@ restart_service(struct ctl *ctl, enum node_service service)
 int
 command_rolling_restart(struct ctl *ctl, int argc, char **argv)
 {
-	static const struct option options[] = {{0}};
-	if (getopt_long(argc, argv, "", options, NULL) != -1 || optind != argc)
-		return ctl_usage(argv[0]);
+	if (!ctl_takes(argc, argv, 0))
+		return CTL_USAGE;
 	int result = restart_service(ctl, NODE_CATALOG);
 	return result == CTL_OK ? restart_service(ctl, NODE_ORDER) : result;
 }

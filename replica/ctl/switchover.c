@@ -41,10 +41,9 @@ operate_hand_over(struct ctl *ctl, const struct node *primary, const struct node
 int
 command_switchover(struct ctl *ctl, int argc, char **argv)
 {
-	static const struct option options[] = {{0}};
 	enum node_service service;
-	if (getopt_long(argc, argv, "", options, NULL) != -1 || argc - optind != 2)
-		return ctl_usage(argv[0]);
+	if (!ctl_takes(argc, argv, 2))
+		return CTL_USAGE;
 	if (!ctl_service(argv[optind], &service))
 		return CTL_FAILED;
 	const struct node *heir = ctl_node(ctl, argv[optind + 1]);

@@ -166,9 +166,8 @@ is_id(const char *text)
 int
 command_trace(struct ctl *ctl, int argc, char **argv)
 {
-	static const struct option options[] = {{0}};
-	if (getopt_long(argc, argv, "", options, NULL) != -1 || argc - optind != 1)
-		return ctl_usage(argv[0]);
+	if (!ctl_takes(argc, argv, 1))
+		return CTL_USAGE;
 	if (!is_id(argv[optind]))
 		return ctl_fail("%s is no id of a request, a trace or an order", argv[optind]);
 	struct search *s = xcalloc(1, sizeof(*s));

@@ -4,7 +4,6 @@
  * Logs: each is a chain (prev is the entry before; epochs never go back), what is applied is in it,
  * and same (epoch, seq) has the same checksum everywhere. Tables: equal at the same applied_seq.
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -226,10 +225,9 @@ verify_service(struct ctl *ctl, enum node_service service, size_t *violations)
 int
 command_verify(struct ctl *ctl, int argc, char **argv)
 {
-	static const struct option options[] = {{0}};
 	size_t violations = 0;
-	if (getopt_long(argc, argv, "", options, NULL) != -1 || optind != argc)
-		return ctl_usage(argv[0]);
+	if (!ctl_takes(argc, argv, 0))
+		return CTL_USAGE;
 	int catalog = verify_service(ctl, NODE_CATALOG, &violations);
 	int order = verify_service(ctl, NODE_ORDER, &violations);
 	printf("%zu violation%s\n", violations, violations == 1 ? "" : "s");

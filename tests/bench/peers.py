@@ -8,7 +8,6 @@ build/bench/peers.json, of which plot.py draws the README's pictures.
 """
 
 import argparse
-import shutil
 import subprocess
 import tempfile
 
@@ -123,11 +122,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="short rounds: to try the bench, not to quote")
     options = parser.parse_args()
-    folder = tempfile.mkdtemp(prefix="bazar-bench-")
-    try:
+    with tempfile.TemporaryDirectory(prefix="bazar-bench-", ignore_cleanup_errors=True) as folder:
         save("peers.json", measure(options, folder))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

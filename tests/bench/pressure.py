@@ -156,11 +156,8 @@ def main():
     options = parser.parse_args()
     if not set(options.only) <= set(PARTS):
         parser.error(f"--only takes {','.join(PARTS)}")
-    folder = tempfile.mkdtemp(prefix="bazar-bench-")
-    try:
+    with tempfile.TemporaryDirectory(prefix="bazar-bench-", ignore_cleanup_errors=True) as folder:
         measure(options, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import argparse
 import csv
 import os
 import random
-import shutil
 import tempfile
 
 from tell import machine, save, say, show, show_facts, show_times, show_wanted
@@ -197,11 +196,8 @@ def main():
     parser.add_argument("--quick", action="store_true", help="short rounds: to try the bench, not to quote")
     parser.add_argument("--books", default=GOODBOOKS, help="the goodbooks-10k.csv data set")
     options = parser.parse_args()
-    folder = tempfile.mkdtemp(prefix="bazar-bench-")
-    try:
+    with tempfile.TemporaryDirectory(prefix="bazar-bench-", ignore_cleanup_errors=True) as folder:
         save("results.json", measure(options, folder))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

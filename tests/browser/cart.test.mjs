@@ -82,7 +82,7 @@ it('shows at the line what cannot be had, and orders nothing', () => visit(async
 	assert.deepEqual([(await shop.book(2)).quantity, (await shop.book(4)).quantity], [9, 0]);
 }));
 
-it('is one order when the answer is lost, and the page closed over it', () => visit(async (v, page) => {
+it('is one order when the answer is lost, and the page closed over it', () => visit(async (v) => {
 	v.expect(/ERR_EMPTY_RESPONSE|ERR_CONNECTION|ERR_SOCKET/);
 	await shop.setStock(5, 10);
 	await shop.setStock(6, 10);
@@ -92,10 +92,8 @@ it('is one order when the answer is lost, and the page closed over it', () => vi
 	way.lose = (method) => method === 'POST';
 	await v.button(/^Buy all 2/).click();
 	await until(() => way.lost > 0, 'a lost answer');
-	await page.close();
+	await v.closePage();
 	way.lose = () => false;
-	v.page = await v.context.newPage();
-	v.watch(v.page);
 	await v.goto('/purchases');
 	await v.page.getByText('1 order from this device').waitFor();
 	await v.goto('/cart');

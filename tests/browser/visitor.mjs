@@ -23,9 +23,7 @@ export class Visitor {
 		visitor.expected = [];
 		visitor.requests = [];
 		visitor.context = await browser.newContext({ viewport: SIZES[size], colorScheme: scheme, javaScriptEnabled: javaScript });
-		visitor.page = await visitor.context.newPage();
-		visitor.page.setDefaultTimeout(20000);
-		visitor.watch(visitor.page);
+		await visitor.openPage();
 		return visitor;
 	}
 
@@ -49,6 +47,18 @@ export class Visitor {
 			this.requests.push(request.url());
 			if (!request.url().startsWith(this.url)) this.complaints.push(`another host: ${request.url()}`);
 		});
+	}
+
+	// Whatever the page was about to do, it does not. The next one is the same person's, and empty yet.
+	async closePage() {
+		await this.page.close();
+		await this.openPage();
+	}
+
+	async openPage() {
+		this.page = await this.context.newPage();
+		this.page.setDefaultTimeout(20000);
+		this.watch(this.page);
 	}
 
 	// The console will tell of answers like these: a status, or what happened to the connection.

@@ -1,5 +1,6 @@
 """A whole Bazar.com of a test's own: started by bazar-run, on free ports, in a directory of its own."""
 
+import csv
 import http.client
 import json
 import os
@@ -172,6 +173,13 @@ class Stack:
 
     def ctl(self, *args, check=True, timeout=120):
         return self.command("bazarctl", *args, check=check, timeout=timeout)
+
+    def import_books(self, rows):
+        """Rows of (id, title, author, topic, price, quantity)."""
+        path = os.path.join(self.home, "books.csv")
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([["id", "title", "author", "topic", "price", "quantity"], *rows])
+        self.ctl("import", path)
 
     # ---- processes ----
 

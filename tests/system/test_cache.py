@@ -1,6 +1,5 @@
 """The cache as clients see it: least recently used, shared by the replicas, emptied by writes."""
 
-import csv
 import os
 import signal
 import threading
@@ -13,13 +12,7 @@ class Cache(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.stack = Stack()
-        path = os.path.join(cls.stack.home, "books.csv")
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            out = csv.writer(file)
-            out.writerow(["id", "title", "author", "topic", "price", "quantity"])
-            for book in range(1001, 1201):
-                out.writerow([book, f"Book {book}", "Someone", f"shelf {book % 50}", "9.99", 10])
-        cls.stack.ctl("import", path)
+        cls.stack.import_books([book, f"Book {book}", "Someone", f"shelf {book % 50}", "9.99", 10] for book in range(1001, 1201))
 
     @classmethod
     def tearDownClass(cls):

@@ -1,6 +1,5 @@
 """Hits answered by nginx itself: byte for byte what a worker would have answered, and never in the way."""
 
-import csv
 import http.client
 import json
 import os
@@ -129,15 +128,9 @@ class Hits(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.stack = Stack()
-        path = os.path.join(cls.stack.home, "books.csv")
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            out = csv.writer(file)
-            out.writerow(["id", "title", "author", "topic", "price", "quantity"])
-            for book in range(1001, 1250):
-                out.writerow([book, f'Book {book} "],"next":"7"}}', "Someone", TOPICS[0], "9.99", 10])
-            for number, topic in enumerate(TOPICS[1:]):
-                out.writerow([2000 + number, f'A "title" of {topic}', "Ö", topic, "10", 10])
-        cls.stack.ctl("import", path)
+        cls.stack.import_books([
+            *([book, f'Book {book} "],"next":"7"}}', "Someone", TOPICS[0], "9.99", 10] for book in range(1001, 1250)),
+            *([2000 + number, f'A "title" of {topic}', "Ö", topic, "10", 10] for number, topic in enumerate(TOPICS[1:]))])
 
     @classmethod
     def tearDownClass(cls):

@@ -3,16 +3,13 @@ true, and a repetition with its key gets the one answer."""
 
 import http.client
 import os
-import shutil
-import tempfile
 import threading
 import unittest
 import uuid
 
-import stack
-from stack import Stack, wait_until
+from failpoints import FailpointCase
+from stack import wait_until
 
-PROGRAMS = ("bazar-run", "bazar-order", "bazar-init", "bazarctl")
 PRIMARY, BACKUP = "catalog-1", "catalog-2"
 # Where the primary dies, and whether the write must have been made then.
 AT_PRIMARY = {"before append": None, "before flush": None, "after flush": None, "before apply": True,
@@ -20,16 +17,6 @@ AT_PRIMARY = {"before append": None, "before flush": None, "after flush": None, 
 # The backup dies before it has the write on its disk, before its acknowledgement is out, before and after it knows of
 # the commit.
 AT_BACKUP = ("before append", "before flush", "after flush", "before apply", "after apply")
-
-
-def make_build():
-    """The programs, with the catalog that has failpoints, in a directory of their own."""
-    folder = tempfile.mkdtemp(prefix="bazar-failpoints-")
-    for program in PROGRAMS:
-        shutil.copy(os.path.join(stack.BUILD, program), folder)
-    shutil.copy(os.path.join(stack.BUILD, "failpoints", "bazar-catalog"), folder)
-    os.symlink(os.path.realpath(os.path.join(stack.BUILD, "share")), os.path.join(folder, "share"))
-    return folder
 
 
 class Write(threading.Thread):
@@ -61,30 +48,15 @@ class Write(threading.Thread):
         return self.answer
 
 
-class InDoubt(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.build, cls.folder = stack.BUILD, make_build()
-        stack.BUILD = cls.folder
-        cls.point = os.path.join(cls.folder, "point")
-
-    @classmethod
-    def tearDownClass(cls):
-        stack.BUILD = cls.build
-        shutil.rmtree(cls.folder)
-
-    def setUp(self):
-        self.shop = Stack(BAZAR_FAILPOINT=self.point)
-        self.addCleanup(self.shop.destroy)
+class InDoubt(FailpointCase):
+    with_points = "bazar-catalog"
 
     def die_at(self, name, place):
         """A write of which a step kills this replica; it is over when the replica is there again."""
         self.shop.wait_ready(PRIMARY, BACKUP)
         wait_until(lambda: self.shop.whole("catalog"), what="both in sync")
         victim = self.shop.pid(name)
-        with open(self.point + ".new", "w", encoding="ascii") as file:
-            file.write(f"{name[-1]} {place}")
-        os.rename(self.point + ".new", self.point)
+        self.arm(f"{name[-1]} {place}")
         write = Write(self.shop)
         wait_until(lambda: not os.path.exists(self.point), what=f"dying {place}")
         wait_until(lambda: self.shop.pid(name) not in (None, victim), what="a successor")

@@ -3,32 +3,19 @@ one effect, one answer, and nothing left over."""
 
 import http.client
 import os
-import shutil
 import signal
 import socket
 import struct
-import tempfile
 import threading
 import time
 import unittest
 import uuid
 
-import stack
+from failpoints import FailpointCase
 from stack import Stack, wait_until
 
-PROGRAMS = ("bazar-run", "bazar-catalog", "bazar-init", "bazarctl")
 POINTS = ("begin submitted", "begin logged", "set out", "reserved", "end submitted", "end logged", "told")
 CART = (3, 1)
-
-
-def make_build():
-    """The programs, with the order service that has failpoints, in a directory of their own."""
-    folder = tempfile.mkdtemp(prefix="bazar-failpoints-")
-    for program in PROGRAMS:
-        shutil.copy(os.path.join(stack.BUILD, program), folder)
-    shutil.copy(os.path.join(stack.BUILD, "failpoints", "bazar-order"), folder)
-    os.symlink(os.path.realpath(os.path.join(stack.BUILD, "share")), os.path.join(folder, "share"))
-    return folder
 
 
 class Purchase(threading.Thread):
@@ -62,21 +49,11 @@ class Purchase(threading.Thread):
         return self.answer is not None and self.answer.status in (200, 404, 409, 422)
 
 
-class PurchaseFaults(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.build, cls.folder = stack.BUILD, make_build()
-        stack.BUILD = cls.folder
-        cls.point = os.path.join(cls.folder, "point")
-
-    @classmethod
-    def tearDownClass(cls):
-        stack.BUILD = cls.build
-        shutil.rmtree(cls.folder)
+class PurchaseFaults(FailpointCase):
+    with_points = "bazar-order"
 
     def setUp(self):
-        self.shop = Stack(BAZAR_FAILPOINT=self.point)  # a supervisor that has not seen a worker die yet
-        self.addCleanup(self.shop.destroy)
+        super().setUp()
         self.begin()
 
     def begin(self):
@@ -109,11 +86,6 @@ class PurchaseFaults(unittest.TestCase):
 
     def new_orders(self, name="order-1"):
         return {o: s for o, s in self.orders_of(name).items() if o not in self.orders}
-
-    def arm(self, point):
-        with open(self.point + ".new", "w", encoding="ascii") as file:
-            file.write(point)
-        os.rename(self.point + ".new", self.point)
 
     # ---- what must be true in the end ----
 
